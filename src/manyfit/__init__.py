@@ -1,0 +1,32 @@
+"""
+manyfit: train many models, share their work, never lose a finished fit.
+
+``Sweep`` declares, plans and runs; ``Results`` reads what came out. Every exception is in
+`manyfit.model.errors` and derives from ``ManyfitError``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from manyfit._version import __version__
+
+if TYPE_CHECKING:
+    from manyfit.api.results import Results
+    from manyfit.api.sweeps import Sweep
+    from manyfit.model.errors import ManyfitError
+
+__all__ = ["ManyfitError", "Results", "Sweep", "__version__"]
+
+_WHERE = {
+    "ManyfitError": "manyfit.model.errors",
+    "Results": "manyfit.api.results",
+    "Sweep": "manyfit.api.sweeps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names on first use, so that a light command imports no heavy library."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'manyfit' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_WHERE[name]), name)

@@ -1,0 +1,1 @@
+"""The Python face of manyfit, above the layers that do the work."""

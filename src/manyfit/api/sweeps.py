@@ -1,0 +1,194 @@
+"""The Python face of manyfit: declare a sweep, plan it, run it, read what came out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from manyfit import connect
+from manyfit.api.driver import Drive, DriveOptions, Look
+from manyfit.api.keeping import keep_best
+from manyfit.api.results import Results
+from manyfit.contracts.store import Store
+from manyfit.model.errors import NotFound
+from manyfit.model.snapshot import Snapshot
+from manyfit.model.sweep import Models
+from manyfit.model.unit import Mode
+from manyfit.plan import only as filters
+from manyfit.plan.costs import Experience
+from manyfit.plan.difference import Difference
+from manyfit.run import control
+from manyfit.run.identity import usable_cores
+from manyfit.run.limits import capped
+from manyfit.run.submit import Submission, Submitted, compare, submit
+
+OnLook = Callable[[Look], None]
+
+
+class Sweep:
+    """
+    A declared sweep: from a file (`Sweep.load`), or from keyword arguments of the same shape.
+
+    ``Sweep(name="digits", data={"source": "sklearn:digits"}, pipelines={...})`` raises `SweepMistakes`
+    with every mistake in the declaration. The store is the folder ``<name>.sweep`` in *folder*.
+    """
+
+    def __init__(self, *, folder: str | Path = ".", **declaration: Any) -> None:
+        self.declared = connect.declare_sweep(declaration, Path(folder).resolve())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Sweep":
+        """Read a sweep file (TOML or YAML). Raises `NotFound`, `SweepMistakes`."""
+        sweep = cls.__new__(cls)
+        sweep.declared = connect.read_sweep(Path(path))
+        return sweep
+
+    @property
+    def name(self) -> str:
+        return self.declared.spec.name
+
+    @property
+    def store_folder(self) -> Path:
+        return connect.store_folder(self.declared)
+
+    def store(self) -> Store:
+        """Open the sweep's store. Raises `NotFound` when nothing was submitted yet."""
+        return connect.open_store(self.store_folder)
+
+    def plan(self, *, workers: int | None = None, only: Sequence[str] = ()) -> "SweepPlan":
+        """
+        Plan every task; nothing is written.
+
+        *only* are filters such as ``["kernel=linear", "pipeline=svc"]``. Raises `SweepMistakes`.
+        """
+        wanted = filters.parse(only)
+        planned = connect.plan_sweep(
+            self.declared,
+            n_workers=self.n_workers(workers, None)[0],
+            only=wanted,
+            experience=self._experience(),
+        )
+        return SweepPlan(self, planned, filtered=bool(wanted))
+
+    def run(
+        self,
+        *,
+        workers: int | None = None,
+        threads: int | None = None,
+        only: Sequence[str] = (),
+        progress: OnLook | None = None,
+    ) -> Results:
+        """
+        Run what is not done yet, on this machine, and return the results.
+
+        Safe to interrupt and to call again: finished tasks stay finished. *progress* is called about
+        twice a second. Raises `SweepMistakes` before anything is queued, `Interrupted` after Ctrl-C.
+        """
+        plan = self.plan(workers=workers, only=only)
+        plan.submit()
+        self.work(workers=workers, threads=threads, only=only, progress=progress)
+        return self.results()
+
+    def work(
+        self,
+        *,
+        workers: int | None = None,
+        threads: int | None = None,
+        only: Sequence[str] = (),
+        progress: OnLook | None = None,
+        oversubscribe: bool = False,
+    ) -> None:
+        """Start workers on what is submitted, watch them to the end, and keep the best models if asked for."""
+        n_workers, n_threads = self.n_workers(workers, threads, oversubscribe=oversubscribe)
+        options = DriveOptions(n_workers=n_workers, threads=n_threads, only=only)
+        store = self.store()
+        control.resume(store)
+        drive = Drive(store, self.store_folder, options, on_look=progress or (lambda look: None))
+        drive.watch(drive.start())
+        if self._keeps_best(store, only) and keep_best(store, self.declared.spec.keep.n_best):
+            drive.watch(drive.start())
+
+    def _keeps_best(self, store: Store, only: Sequence[str]) -> bool:
+        return self.declared.spec.keep.models is Models.BEST and not only and store.finished()
+
+    def n_workers(
+        self, workers: int | None, threads: int | None, *, oversubscribe: bool = False
+    ) -> tuple[int, int]:
+        """Return workers and threads of each: together no more than the cores, unless *oversubscribe*."""
+        declared = self.declared.spec.workers
+        cores = usable_cores()
+        wanted_threads = threads or declared.threads
+        wanted = workers or declared.count or max(1, cores // wanted_threads)
+        n_workers, n_threads, _ = capped(wanted, wanted_threads, cores, oversubscribe=oversubscribe)
+        return n_workers, n_threads
+
+    def status(self) -> Snapshot:
+        """Return the counts as they are now. Raises `NotFound` when nothing was submitted yet."""
+        return self.store().snapshot()
+
+    def results(self) -> Results:
+        """Return the results so far. Raises `NotFound` when nothing was submitted yet."""
+        return Results(self.store(), self.store_folder)
+
+    def _experience(self) -> Experience:
+        try:
+            store = self.store()
+        except NotFound:
+            return Experience()
+        from manyfit.report.experience import experience
+
+        return experience(store)
+
+    def __repr__(self) -> str:
+        n_pipelines = len(self.declared.spec.pipelines)
+        return f"Sweep({self.name!r}, {n_pipelines} pipelines, store={str(self.store_folder)!r})"
+
+
+class SweepPlan:
+    """Every task of a sweep, before anything runs."""
+
+    def __init__(self, sweep: Sweep, planned: connect.Planned, *, filtered: bool) -> None:
+        self.sweep = sweep
+        self.planned = planned
+        keeps_all = planned.spec.keep.models is Models.ALL
+        self._submission = Submission(
+            plan=planned.plan,
+            header=planned.header,
+            n_workers=planned.n_workers,
+            removing=not filtered,
+            mode=Mode.KEEP if keeps_all else Mode.FIT,
+        )
+
+    @property
+    def n_tasks(self) -> int:
+        return self.planned.plan.n_tasks
+
+    def summary(self) -> Any:
+        """Return the plan in numbers (`PlanSummary`)."""
+        return self.planned.summary()
+
+    def difference(self) -> Difference | None:
+        """Return what submitting would change, or None when there is no store yet."""
+        try:
+            store = self.sweep.store()
+        except NotFound:
+            return None
+        return compare(store, self._submission)
+
+    def submit(self, on_segment: Callable[[int], None] = lambda n_tasks: None) -> Submitted:
+        """Put what is new into the store, which is created when there is none; doing it twice is harmless."""
+        store = connect.create_store(self.sweep.declared)
+        return submit(store, self._submission, on_segment=on_segment)
+
+    def explain(self) -> str:
+        """Return the plan as readable text."""
+        from manyfit.report.plans import plan_text
+
+        return plan_text(self.summary())
+
+    def _repr_html_(self) -> str:
+        from manyfit.report.plans import plan_html
+
+        return plan_html(self.summary())
+
+    def __repr__(self) -> str:
+        return f"SweepPlan({self.sweep.name!r}, {self.n_tasks:,} tasks)"

@@ -1,0 +1,113 @@
+"""Leaderboard and task tables as a terminal has room for them: what says least is left out first."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from manyfit.cli.output import GAP, Output
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FIXED = ("rank", "pipeline", "params", "split", "variant", "features", "set", "score", "std")
+_COUNTS = ("n_done", "n_planned", "n_failed", "time_fit", "candidate_key")
+ROOM_FOR_PARAMS = 24
+"""Columns that the parameters keep before another metric is shown."""
+
+
+def show_leaderboard(out: Output, frame: "pl.DataFrame", metric: str) -> None:
+    """Show one table for each split, best candidate first."""
+    for number, part in enumerate(frame.partition_by("split", maintain_order=True)):
+        if number:
+            out.line()
+        if frame["split"].n_unique() > 1 or part["split"][0] != "cv":
+            out.line(f"split {part['split'][0]}")
+        _board(out, part, metric)
+
+
+def _board(out: Output, part: "pl.DataFrame", metric: str) -> None:
+    sets = part["set"].drop_nulls().unique().to_list()
+    ranking = " ".join([*sets[:1], metric])
+    columns: list[tuple[str, list[str], bool]] = [
+        ("rank", [str(rank) for rank in part["rank"]], True),
+        ("pipeline", list(part["pipeline"]), False),
+        ("parameters", _params(part), False),
+        (ranking, _scores(part, "score"), True),
+    ]
+    if part["std"].is_not_null().any():
+        columns.append(("±", _scores(part, "std"), True))
+    columns += [column for column in _optional(part) if column[1]]
+    headers, cells, right = _within(columns, out.width)
+    out.table(headers, list(zip(*cells, strict=True)), right=right)
+
+
+def _params(part: "pl.DataFrame") -> list[str]:
+    """Return parameters with what else tells candidates apart: feature set and data variant."""
+    extra = [name for name in ("features", "variant") if part[name].n_unique() > 1]
+    return [
+        " ".join([row["params"] or "", *(f"{name}={row[name]}" for name in extra)]).strip() or "-"
+        for row in part.iter_rows(named=True)
+    ]
+
+
+def _optional(part: "pl.DataFrame") -> list[tuple[str, list[str], bool]]:
+    """Return the further columns, most telling first."""
+    from manyfit.cli.output import show_seconds
+
+    complete = (part["n_done"] == part["n_planned"]).all()
+    done = [f"{row['n_done']}/{row['n_planned']}" for row in part.iter_rows(named=True)]
+    times = ["-" if value is None else show_seconds(value) for value in part["time_fit"]]
+    others = [name for name in part.columns if name not in (*_FIXED, *_COUNTS)]
+    return [
+        ("done", [] if complete else done, True),
+        ("fit", times, True),
+        *((name, _scores(part, name), True) for name in others if part[name].is_not_null().any()),
+    ]
+
+
+def _scores(part: "pl.DataFrame", column: str) -> list[str]:
+    return ["-" if value is None else show_score(value) for value in part[column]]
+
+
+def show_score(value: float) -> str:
+    """Return a score with four decimals, large ones with four significant digits."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
+
+
+def _within(
+    columns: Sequence[tuple[str, list[str], bool]], width: int
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """Keep the first columns, and of the others as many as leave room for the parameters."""
+    kept: list[tuple[str, list[str], bool]] = []
+    used = 0
+    for number, (header, cells, at_right) in enumerate(columns):
+        wide = max([len(header), *map(len, cells)])
+        wide = min(wide, ROOM_FOR_PARAMS) if header == "parameters" else wide
+        if number > 4 and used + len(GAP) + wide > width:
+            continue
+        used += wide + (len(GAP) if kept else 0)
+        kept.append((header, cells, at_right))
+    right = [i for i, (_, _, at_right) in enumerate(kept) if at_right]
+    return [header for header, _, _ in kept], [cells for _, cells, _ in kept], right
+
+
+def show_tasks(out: Output, frame: "pl.DataFrame", metric: str | None) -> None:
+    """Show one row for each task."""
+    from manyfit.report.planned import label_of
+
+    metrics = [
+        name for name in frame.columns if frame[name].dtype.is_float() and not name.startswith(("time_", "n_"))
+    ]
+    shown = [name for name in metrics if metric is None or name.endswith(f"_{metric}")] or metrics
+    rows = frame.to_dicts()
+    columns: list[tuple[str, list[str], bool]] = [
+        ("key", [row["key"][:8] for row in rows], False),
+        ("pipeline", [row["pipeline"] for row in rows], False),
+        ("parameters", [label_of(row["params"]) or "-" for row in rows], False),
+        ("split", [row["split"] for row in rows], False),
+        ("fold", ["-" if row["fold"] is None else str(row["fold"]) for row in rows], True),
+        ("seed", [str(row["seed"]) for row in rows], True),
+        ("outcome", [row["outcome"] for row in rows], False),
+        *((name, _scores(frame, name), True) for name in shown),
+    ]
+    headers, cells, right = _within(columns, out.width)
+    out.table(headers, list(zip(*cells, strict=True)), right=right)

@@ -1,0 +1,232 @@
+"""Commands that tell a sweep what to do: pause, resume, stop, cancel, retry."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from manyfit.cli import options
+
+if TYPE_CHECKING:
+    from manyfit.contracts.store import Store
+    from manyfit.model.keys import TaskKey
+    from manyfit.plan.difference import KnownTask
+
+WAIT_LOOK_SECONDS = 0.25
+
+TasksArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TASK",
+        show_default=False,
+        help="Keys of tasks, or their first characters as tables show them.",
+    ),
+]
+
+
+def pause(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
+    """
+    Start no more tasks until `resume`.
+
+    Workers on all machines finish the task they are in and wait.
+    """
+    from manyfit import connect
+    from manyfit.cli.output import Output
+    from manyfit.run import control
+
+    changed = control.pause(connect.open_store(sweep))
+    out = Output(as_json=as_json)
+    out.json({"paused": True, "changed": changed})
+    out.line(f"paused{'' if changed else ' already'}; next: manyfit resume {sweep}")
+
+
+def resume(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
+    """End a pause: workers go on."""
+    from manyfit import connect
+    from manyfit.cli.output import Output
+    from manyfit.run import control
+
+    store = connect.open_store(sweep)
+    changed = control.resume(store)
+    n_alive = sum(worker.alive for worker in store.snapshot().workers)
+    out = Output(as_json=as_json)
+    out.json({"paused": False, "changed": changed, "workers": n_alive})
+    out.line("resumed" if changed else "it was not paused")
+    if not n_alive:
+        out.line(f"no worker is at work; next: manyfit run {sweep}")
+
+
+def stop(
+    sweep: options.SweepArgument,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when every worker has ended.")] = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """
+    Make all workers of a sweep end; nothing is lost.
+
+    On every machine: they give back what they hold. `run` or `work` goes on later.
+    """
+    from manyfit import connect
+    from manyfit.cli.output import Output, plural
+    from manyfit.model.control import Stop
+    from manyfit.run import control
+
+    out = Output(as_json=as_json, quiet=quiet)
+    store = connect.open_store(sweep)
+    n_alive = _alive(store)
+    control.publish(store, Stop())
+    if wait:
+        while _alive(store):
+            time.sleep(WAIT_LOOK_SECONDS)
+    counts = store.snapshot().counts
+    out.json({"workers": n_alive, "waited": wait, "done": counts.done, "pending": counts.pending})
+    if not n_alive:
+        out.line("no worker was at work")
+    else:
+        out.line(f"{plural(n_alive, 'worker')} {'ended' if wait else 'told to end'}; nothing is lost")
+    out.line(f"next: manyfit run {sweep} goes on from here")
+
+
+def _alive(store: "Store") -> int:
+    return sum(worker.alive for worker in store.snapshot().workers)
+
+
+def cancel(
+    sweep: options.SweepArgument,
+    tasks: TasksArgument = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every task that has not ended.")] = False,
+    yes: options.YesOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """
+    Take tasks that have not ended off the queue.
+
+    Results that exist stay. `retry` brings cancelled tasks back.
+    """
+    from manyfit import connect
+    from manyfit.cli.output import Output, plural
+    from manyfit.run import control
+
+    _one_of("cancel", tasks=bool(tasks), everything=everything)
+    out = Output(as_json=as_json)
+    store = connect.open_store(sweep)
+    keys = _keys(store, tasks) if tasks else []
+    if everything and out.interactive and not yes:
+        counts = store.snapshot().counts
+        typer.confirm(f"cancel {plural(counts.pending + counts.running, 'task')} of {sweep}?", abort=True)
+    n_cancelled = control.cancel(store, keys)
+    out.json({"cancelled": n_cancelled})
+    out.line(f"cancelled {plural(n_cancelled, 'task')}")
+
+
+def retry(
+    sweep: options.SweepArgument,
+    tasks: TasksArgument = None,
+    cls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            show_default=False,
+            help="Failed tasks of this class: oom, timeout, crash, ... Repeatable.",
+        ),
+    ] = None,
+    failed: Annotated[bool, typer.Option("--all-failed", help="Every failed task.")] = False,
+    cancelled: Annotated[bool, typer.Option("--all-cancelled", help="Every cancelled task.")] = False,
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="xN", help="Multiply the memory limit of these tasks: x2.")
+    ] = "x1",
+    limit: Annotated[
+        str, typer.Option("--time", metavar="xN", help="Multiply the time limit of these tasks: x2.")
+    ] = "x1",
+    as_json: options.JsonOption = False,
+) -> None:
+    """
+    Run failed or cancelled tasks again.
+
+    With fresh attempts, and more memory or time if asked for; old results stay in the logs.
+    """
+    from manyfit import connect
+    from manyfit.cli.output import Output, plural
+    from manyfit.run import control
+    from manyfit.run.identity import usable_cores
+
+    _one_of("retry", tasks=bool(tasks), cls=bool(cls), failed=failed, cancelled=cancelled)
+    out = Output(as_json=as_json)
+    factors = {"memory_factor": _factor("--memory", memory), "time_factor": _factor("--time", limit)}
+    store = connect.open_store(sweep)
+    keys = _of_class(store, cls) if cls else _keys(store, tasks) if tasks else _marked(store, failed=failed)
+    n_again = control.retry(store, keys, n_workers=usable_cores(), **factors)
+    out.json({"retried": n_again})
+    out.line(f"{plural(n_again, 'task')} will run again")
+    if n_again and not _alive(store):
+        out.line(f"next: manyfit run {sweep}")
+
+
+def _one_of(command: str, **given: bool) -> None:
+    from manyfit.model.errors import UserError
+
+    if sum(given.values()) != 1:
+        ways = "TASK..., --all" if command == "cancel" else "TASK..., --class, --all-failed, --all-cancelled"
+        raise UserError(
+            f"say which tasks to {command}, in one way: {ways} (keys are in `manyfit results SWEEP --raw`)"
+        )
+
+
+def _factor(option: str, text: str) -> float:
+    from manyfit.model.errors import UserError
+
+    try:
+        factor = float(text.lower().removeprefix("x"))
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise UserError(f'{option} "{text}" is not a factor; write x2 for twice the limit')
+    return factor
+
+
+def _keys(store: "Store", prefixes: Iterable[str]) -> list["TaskKey"]:
+    """Return the one task behind each prefix. Raises `NotFound`, `UserError`."""
+    from manyfit.run.known import known_tasks
+
+    known = known_tasks(store)
+    return [_key(known, prefix.lower().rstrip("….")) for prefix in prefixes]
+
+
+def _key(known: "dict[TaskKey, KnownTask]", prefix: str) -> "TaskKey":
+    from manyfit.model.errors import NotFound, UserError
+
+    found = [key for key in known if key.startswith(prefix)]
+    if not found:
+        raise NotFound(f'no task has a key that starts with "{prefix}"; `manyfit results SWEEP --raw` lists keys')
+    if len(found) > 1:
+        raise UserError(f'{len(found):,} tasks have keys that start with "{prefix}"; give more of it')
+    return found[0]
+
+
+def _marked(store: "Store", *, failed: bool) -> list["TaskKey"]:
+    from manyfit.model.lease import TaskMark
+    from manyfit.run.known import known_tasks
+
+    wanted = TaskMark.FAILED if failed else TaskMark.CANCELLED
+    return [key for key, task in known_tasks(store).items() if task.active and task.mark is wanted]
+
+
+def _of_class(store: "Store", classes: Sequence[str]) -> list["TaskKey"]:
+    """Return the tasks that failed with one of *classes*."""
+    from manyfit.model.errors import UserError
+    from manyfit.model.mistake import did_you_mean
+    from manyfit.model.result import FailureClass
+    from manyfit.report.frames import results_frame
+
+    known = [cls.value for cls in FailureClass]
+    for cls in classes:
+        if cls not in known:
+            raise UserError(
+                f'there is no failure class "{cls}"{did_you_mean(cls, known)}; classes: {", ".join(known)}'
+            )
+    frame = results_frame(store)
+    failed = frame.filter((frame["outcome"] == "failed") & frame["failure_class"].is_in(list(classes)))
+    return list(failed["key"])

@@ -1,0 +1,200 @@
+"""Commands about what came out: results, failures, warnings, and the compaction that makes reading fast."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from manyfit.cli import options
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from manyfit.api.results import Results
+    from manyfit.cli.output import Output
+
+
+def results(
+    sweep: options.SweepArgument,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Rows of each split; 20 in a table, all in a file or JSON.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="NAME", show_default=False, help="Only this split.")
+    ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", metavar="NAME", show_default=False, help="Only this pipeline.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric", metavar="NAME", show_default=False, help="Rank by this metric; else by the sweep's own."
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="One row for each task instead of means over folds and seeds.")
+    ] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", metavar="FILE", show_default=False, help="Write to a file: .csv, .parquet, .json or .ndjson."
+        ),
+    ] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show the leaderboard so far, or write results to a file."""
+    from manyfit.cli.output import Output, plural
+
+    out = Output(as_json=as_json)
+    found = results_of(sweep)
+    whole = to is not None or as_json
+    frame = _chosen(found, top if top or whole else 20, split, pipeline, metric, raw=raw)
+    if to is not None:
+        from manyfit.report.results import export
+
+        export(frame, to)
+        out.json({"file": str(to), "n_rows": frame.height})
+        out.line(f"wrote {plural(frame.height, 'row')} to {to}")
+        return
+    if as_json:
+        out.json({"raw": raw, "n_rows": frame.height, "rows": frame.to_dicts()})
+        return
+    if frame.is_empty():
+        out.line(f"no results yet; next: manyfit status {sweep}")
+        return
+    from manyfit.cli import boards
+    from manyfit.report.frames import ranking_of
+
+    if raw:
+        boards.show_tasks(out, frame, metric)
+    else:
+        boards.show_leaderboard(out, frame, metric or ranking_of(found.store).rank_by)
+
+
+def results_of(sweep: str) -> "Results":
+    """Return the results in the store that *sweep* means."""
+    from manyfit import connect
+    from manyfit.api.results import Results
+
+    folder = connect.find_store(sweep)
+    return Results(connect.open_store(folder), folder)
+
+
+def _chosen(
+    found: "Results", top: int | None, split: str | None, pipeline: str | None, metric: str | None, *, raw: bool
+) -> "pl.DataFrame":
+    if not raw:
+        return found.leaderboard(top=top, metric=metric, split=split, pipeline=pipeline)
+    import polars as pl
+
+    from manyfit.report.results import raw_results
+
+    lazy = raw_results(found.store)
+    for column, wanted in (("split", split), ("pipeline", pipeline)):
+        if wanted is not None:
+            lazy = lazy.filter(pl.col(column) == wanted)
+    return (lazy if top is None else lazy.head(top)).collect()
+
+
+def failures(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
+    """
+    Show failed tasks by cause, with what to do about it.
+
+    The same error in many tasks is shown once, with one task as an example.
+    """
+    from manyfit.cli.output import Output
+
+    out = Output(as_json=as_json)
+    found = results_of(sweep)
+    groups = found.failures()
+    out.json({"failures": failure_facts(groups), "n_tasks": sum(group.count for group in groups)})
+    if not groups:
+        out.line("no task failed")
+    show_failures(out, groups, sweep)
+
+
+def failure_facts(groups: Any) -> list[dict[str, Any]]:
+    """Return groups of failures as JSON values."""
+    return [
+        {
+            "class": group.cls.value,
+            "fingerprint": group.fingerprint,
+            "n_tasks": group.count,
+            "pipelines": list(group.pipelines),
+            "example": group.key,
+            "label": group.label,
+            "error": group.error,
+            "message": group.message,
+            "do": group.do,
+        }
+        for group in groups
+    ]
+
+
+def show_failures(out: "Output", groups: Any, sweep: str) -> None:
+    """Show each cause with one example and the next step."""
+    from manyfit.cli.output import plural
+
+    for number, group in enumerate(groups):
+        if number:
+            out.line()
+        out.wrapped(f"{group.cls.value}: {plural(group.count, 'task')} of {', '.join(group.pipelines)}")
+        out.wrapped(f"  {group.key[:8]} {group.what}", indent="    ")
+        out.wrapped(f"  next: {group.do.replace('manyfit retry', f'manyfit retry {sweep}')}", indent="    ")
+
+
+def warnings(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
+    """
+    Show what fits warned about, grouped.
+
+    A thousand solvers that did not converge are one line.
+    """
+    from manyfit.cli.output import Output
+    from manyfit.report.warnings import fit_warnings
+
+    out = Output(as_json=as_json)
+    groups = fit_warnings(results_of(sweep).store)
+    out.json(
+        {
+            "warnings": [
+                {
+                    "pipeline": group.pipeline,
+                    "category": group.category,
+                    "text": group.text,
+                    "n_tasks": group.n_tasks,
+                    "count": group.count,
+                }
+                for group in groups
+            ]
+        }
+    )
+    if not groups:
+        out.line("no fit warned")
+    for group in groups:
+        out.wrapped(f"{group.pipeline}: {group.n_tasks:,} of its tasks: {group.category}", indent="  ")
+        out.wrapped(f"  {group.text}", indent="  ")
+
+
+def compact(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
+    """
+    Gather results in one Parquet file for fast reading.
+
+    `run` does so by itself; nothing is taken away.
+    """
+    import tempfile
+
+    from manyfit.cli.output import Output
+    from manyfit.report import compact as compaction
+
+    out = Output(as_json=as_json)
+    with tempfile.TemporaryDirectory(prefix="manyfit-") as folder:
+        entry = compaction.compact(results_of(sweep).store, tmp=Path(folder))
+    out.json({"compacted": entry is not None, "position": entry.position if entry else None})
+    out.line("compacted" if entry else "nothing to compact: every result is in a compaction already")

@@ -1,0 +1,165 @@
+"""Commands that plan: ``plan`` looks, ``submit`` queues."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from manyfit.cli import options
+
+if TYPE_CHECKING:
+    from manyfit.api.sweeps import SweepPlan
+    from manyfit.cli.output import Output
+    from manyfit.plan.difference import Difference
+    from manyfit.plan.summary import PlanSummary
+
+
+def plan(
+    sweep: options.FileArgument,
+    more: options.FilterArgument = None,
+    only: options.OnlyOption = None,
+    workers: options.WorkersOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """
+    Check a sweep file and show its plan; nothing is written.
+
+    All mistakes of the file are shown at once. Else: tasks of each pipeline, predicted time, memory and
+    disk, the first tasks, and what is new compared with the store.
+    """
+    from manyfit.api.sweeps import Sweep
+    from manyfit.cli.output import Output
+
+    out = Output(as_json=as_json)
+    wanted = options.filters(more, only)
+    planned = Sweep.load(sweep).plan(workers=workers, only=wanted)
+    summary, change = planned.summary(), planned.difference()
+    out.json(
+        {
+            **asdict(summary),
+            "sureness": summary.sureness,
+            "store": str(planned.sweep.store_folder),
+            "difference": None if change is None else difference_facts(change),
+        }
+    )
+    _show_plan(out, planned, summary)
+    if change is not None:
+        show_difference(out, change)
+    _show_next(out, sweep, wanted, change)
+
+
+def _show_plan(out: "Output", planned: "SweepPlan", summary: "PlanSummary") -> None:
+    out.lines(line for text in planned.explain().splitlines() for line in _fitting(out, text))
+    out.line()
+    out.line("first tasks")
+    rows = [
+        (
+            task.key[:8],
+            task.pipeline,
+            task.params,
+            task.split,
+            "-" if task.fold is None else str(task.fold),
+            str(task.seed),
+        )
+        for task in summary.first
+    ]
+    out.table(("key", "pipeline", "parameters", "split", "fold", "seed"), rows, right=(4, 5))
+
+
+def _fitting(out: "Output", text: str) -> list[str]:
+    from manyfit.cli.output import wrap
+
+    return [text] if len(text) <= out.width else wrap(text, out.width)
+
+
+def _show_next(out: "Output", sweep: str, wanted: list[str], change: "Difference | None") -> None:
+    filters = f" --only {' '.join(wanted)}" if wanted else ""
+    out.line()
+    if change is not None and change.empty:
+        out.line(
+            f"nothing to submit; next: manyfit status {sweep}, or manyfit run {sweep} to go on with what is left"
+        )
+    else:
+        out.line(f"next: manyfit run {sweep}{filters}")
+
+
+def difference_facts(change: "Difference") -> dict[str, Any]:
+    """Return what submitting changes, as numbers."""
+    return {
+        "new": change.fresh.n_tasks,
+        "kept": change.n_kept,
+        "removed": len(change.removed),
+        "removed_done": change.removed_done,
+        "readded": change.n_readded,
+        "lacking_metrics": list(change.lacking),
+        "computed_from_predictions": change.n_rescored,
+        "run_again": change.n_lacking - change.n_rescored + change.n_readded,
+    }
+
+
+def show_difference(out: "Output", change: "Difference") -> None:
+    """Say what the store has already and what submitting would change."""
+    from manyfit.cli.output import plural
+
+    out.line()
+    if change.empty:
+        out.line(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changes")
+        return
+    out.line("compared with the store")
+    out.table(("", "tasks", ""), _difference_rows(change), right=(1,))
+
+
+def _difference_rows(change: "Difference") -> list[tuple[str, str, str]]:
+    again = change.n_lacking - change.n_rescored
+    metrics = ", ".join(change.lacking)
+    rows = [
+        ("new", change.fresh.n_tasks, "will run"),
+        ("kept", change.n_kept, "stay as they are"),
+        ("removed", len(change.removed), _removed_text(change)),
+        ("readded", change.n_readded, "had left the sweep: run again"),
+        ("lacking", change.n_rescored, f"{metrics}: computed from kept predictions"),
+        ("lacking", again, f"{metrics}: run again, no predictions were kept"),
+    ]
+    return [(f"  {name}", f"{n:,}", text) for name, n, text in rows if n]
+
+
+def _removed_text(change: "Difference") -> str:
+    if not change.removed_done:
+        return "leave the sweep"
+    return f"leave the leaderboard; the results of {change.removed_done:,} stay in the store"
+
+
+def submit(
+    sweep: options.FileArgument,
+    more: options.FilterArgument = None,
+    only: options.OnlyOption = None,
+    workers: options.WorkersOption = None,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """
+    Queue the tasks of a sweep without starting workers.
+
+    Doing it twice is harmless: only what is new is added. Workers join with `work`.
+    """
+    from manyfit.api.sweeps import Sweep
+    from manyfit.cli.output import Output, plural
+
+    out = Output(as_json=as_json, quiet=quiet)
+    planned = Sweep.load(sweep).plan(workers=workers, only=options.filters(more, only))
+    submitted = planned.submit()
+    change = submitted.difference
+    folder = planned.sweep.store_folder
+    out.json(
+        {
+            "sweep": planned.sweep.name,
+            "store": str(folder),
+            "submitted": submitted.n_tasks,
+            "segments": submitted.n_segments,
+            "difference": difference_facts(change),
+        }
+    )
+    if change.empty:
+        out.line(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changed")
+    else:
+        out.line(f"submitted {plural(submitted.n_tasks, 'task')} to {folder.name}")
+        show_difference(out, change) if change.n_kept or change.removed else None
+    out.line(f"next: manyfit work {sweep} (as often and on as many machines as you like), or manyfit run {sweep}")

@@ -1,0 +1,242 @@
+"""Commands that run: ``run`` here and now, ``watch`` from anywhere, ``work`` as one more worker."""
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from manyfit.cli import options
+
+if TYPE_CHECKING:
+    from manyfit.api.driver import Look
+    from manyfit.api.sweeps import Sweep, SweepPlan
+    from manyfit.cli.output import Output
+    from manyfit.contracts.store import Store
+    from manyfit.report.progress import Progress
+
+LOOK_SECONDS = 0.5
+DESERTED_SECONDS = 5.0
+"""After this long without any worker, `watch` tells so and leaves."""
+
+
+def run(
+    sweep: options.FileArgument,
+    more: options.FilterArgument = None,
+    only: options.OnlyOption = None,
+    workers: options.WorkersOption = None,
+    threads: options.ThreadsOption = None,
+    oversubscribe: Annotated[
+        bool, typer.Option("--oversubscribe", help="Allow more workers x threads than there are cores.")
+    ] = False,
+    no_cv: Annotated[bool, typer.Option("--no-cv", help="Leave out cross-validation: no folds.")] = False,
+    no_validation: Annotated[
+        bool, typer.Option("--no-validation", help="Leave out the fits on all training rows: folds only.")
+    ] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help="Return at once; `watch` shows how it goes, `stop` ends it.")
+    ] = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """
+    Run what is not done yet, here, to the leaderboard.
+
+    Ctrl-C stops cleanly; the same command goes on from there. A changed file runs only what is new.
+
+    Results go to the store beside the file: NAME.sweep/results/leaderboard.csv and tasks.parquet.
+    """
+    from manyfit.api.sweeps import Sweep
+    from manyfit.cli.output import Output
+
+    out = Output(as_json=as_json, quiet=quiet)
+    declared = Sweep.load(sweep)
+    wanted = [*options.filters(more, only), *_parts(declared, no_cv=no_cv, no_validation=no_validation)]
+    flags = _flags(wanted, workers, threads, oversubscribe=oversubscribe)
+    if background:
+        _detach(out, declared.plan(workers=workers, only=wanted), sweep, flags)
+        return
+    from manyfit.cli.session import Session
+
+    session = Session(out=out, sweep=declared, again=" ".join(["manyfit run", shlex.quote(sweep), *flags]).strip())
+    options.finish(session.run(wanted, workers=workers, threads=threads, oversubscribe=oversubscribe))
+
+
+def _parts(sweep: "Sweep", *, no_cv: bool, no_validation: bool) -> list[str]:
+    """Return the filters that leave out the folds, or everything but the folds."""
+    from manyfit.model.errors import UserError
+
+    if no_cv and no_validation:
+        raise UserError("--no-cv and --no-validation together leave nothing; give one of them")
+    splits = sweep.declared.spec.splits
+    if no_cv:
+        if not any(split.validation for split in splits):
+            raise UserError(
+                "--no-cv leaves nothing: no split has a validate or test set; add one to the sweep file"
+            )
+        return ["fold=None"]
+    if not no_validation:
+        return []
+    n_folds = max((split.folds.n for split in splits if split.folds is not None), default=0)
+    if not n_folds:
+        raise UserError("--no-validation leaves nothing: no split has folds; add folds = 5 to a split")
+    return [f"fold={fold}" for fold in range(n_folds)]
+
+
+def _flags(wanted: Sequence[str], workers: int | None, threads: int | None, *, oversubscribe: bool) -> list[str]:
+    """Return the options that say the same again."""
+    flags = [part for text in wanted for part in ("--only", shlex.quote(text))]
+    flags += ["--workers", str(workers)] if workers else []
+    flags += ["--threads", str(threads)] if threads else []
+    return [*flags, "--oversubscribe"] if oversubscribe else flags
+
+
+def _detach(out: "Output", planned: "SweepPlan", sweep: str, flags: Sequence[str]) -> None:
+    """Submit here, where mistakes are seen, and start a process of its own session that runs the sweep."""
+    import subprocess
+
+    submitted = planned.submit()
+    folder = planned.sweep.store_folder
+    log = folder / "run.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "manyfit", "run", sweep, *(shlex.split(" ".join(flags)))],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    out.json(
+        {
+            "sweep": planned.sweep.name,
+            "store": str(folder),
+            "pid": process.pid,
+            "log": str(log),
+            "submitted": submitted.n_tasks,
+        }
+    )
+    out.line(f"{planned.sweep.name} runs in the background (process {process.pid})")
+    out.line(f"watch: manyfit watch {sweep}   stop: manyfit stop {sweep}")
+    out.line(f"log:   {os.path.relpath(log)}")
+
+
+def watch(
+    sweep: options.SweepArgument,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """
+    Show a running sweep until it is complete.
+
+    Ctrl-C only leaves the display; the sweep goes on.
+    """
+    from manyfit import connect
+    from manyfit.cli.commands.inspection import counts_facts, state_of
+    from manyfit.cli.display import display_for
+    from manyfit.cli.output import Output
+
+    out = Output(as_json=as_json, quiet=quiet)
+    store = connect.open_store(sweep)
+    try:
+        with display_for(out) as display:
+            for look in _looks(store):
+                display.show(look)
+        left = False
+    except KeyboardInterrupt:
+        left = True
+    snapshot = store.snapshot()
+    state = state_of(snapshot)
+    out.json({"sweep": snapshot.sweep, "state": state, "counts": counts_facts(snapshot.counts)})
+    if state == "complete":
+        out.line(f"complete: {snapshot.counts}")
+        out.line(f"next: manyfit results {sweep}")
+        options.finish(3 if snapshot.counts.failed else 0)
+    if left and state == "running":
+        out.line(f"left the display; the sweep goes on: {snapshot.counts}")
+    else:
+        out.line(f"{'paused' if state == 'paused' else 'no worker is at work'}: {snapshot.counts}")
+        out.line(f"next: manyfit {'resume' if state == 'paused' else 'run'} {sweep}")
+
+
+def _looks(store: "Store") -> "Iterator[Look]":
+    """Yield looks from the store alone, until the sweep is complete or nobody works on it any more."""
+    from manyfit.api.driver import Look, Rate
+
+    first = store.snapshot()
+    started = deserted = time.monotonic()
+    rate = Rate(
+        started=started,
+        settled_at_start=first.counts.done + first.counts.failed,
+        cost_at_start=first.cost_done_seconds,
+    )
+    progress = _progress(store)
+    while True:
+        now = time.monotonic()
+        snapshot = store.snapshot()
+        progress.poll()
+        per_second, left = rate.look(snapshot, now)
+        yield Look(
+            snapshot=snapshot,
+            best=progress.leaders(),
+            rate=per_second,
+            left_seconds=left,
+            elapsed_seconds=now - started,
+            notes=tuple(snapshot.notes),
+        )
+        if any(worker.alive for worker in snapshot.workers):
+            deserted = now
+        counts = snapshot.counts
+        complete = not snapshot.planning and counts.running + counts.pending == 0
+        if complete or now - deserted > DESERTED_SECONDS:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def _progress(store: "Store") -> "Progress":
+    from manyfit.fit.metrics import greater_is_better
+    from manyfit.report.progress import Progress
+    from manyfit.run.control import last_header
+
+    metric = str(last_header(store).spec["rank_by"])
+    return Progress(store=store, metric=metric, greater_is_better=greater_is_better(metric))
+
+
+def work(
+    sweep: options.SweepArgument,
+    only: options.OnlyOption = None,
+    threads: Annotated[
+        int, typer.Option("--threads", metavar="N", min=1, help="Threads of numerical libraries.")
+    ] = 1,
+    idle_timeout: Annotated[
+        float, typer.Option("--idle-timeout", min=0, metavar="SECONDS", help="End after this long without work.")
+    ] = 600.0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """
+    Join a sweep as one more worker.
+
+    From any machine that sees its folder, until nothing is left. The sweep need not be submitted yet: the
+    worker waits for it. Start as many as you like. SIGTERM and Ctrl-C give back what it holds. With
+    --json, one document at its start says where it works.
+    """
+    from manyfit import connect
+    from manyfit.cli.output import Output
+
+    folder = connect.expected_store(sweep)
+    out = Output(as_json=as_json)
+    out.json({"store": str(folder), "pid": os.getpid(), "threads": threads, "only": list(only or ())})
+    out.line(f"working on {folder} with {threads} thread{'s' if threads > 1 else ''}; logs: manyfit logs {sweep}")
+    sys.stdout.flush()
+    _become_worker(folder, only or (), threads, idle_timeout)
+
+
+def _become_worker(folder: Path, only: Sequence[str], threads: int, idle_timeout: float) -> NoReturn:
+    """Replace this process by the light one that only leases and commits."""
+    filters = [part for text in only for part in ("--only", text)]
+    command = [sys.executable, "-m", "manyfit.cli.worker", str(folder), "--threads", str(threads)]
+    command += ["--idle-timeout", str(idle_timeout), *filters]
+    os.execv(sys.executable, command)  # noqa: S606 - our own worker

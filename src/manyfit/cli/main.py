@@ -1,0 +1,95 @@
+"""The command ``manyfit``: its commands, its exit codes, and the one place where errors become messages."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from manyfit._version import __version__
+from manyfit.cli.commands import control, inspection, logs, outcome, planning, running, starting
+
+EPILOG = (
+    "Exit codes: 0 done; 1 unexpected error; 2 wrong use or a mistake in the sweep;"
+    " 3 the sweep finished with failed tasks; 130 interrupted (nothing is lost)."
+)
+
+app = typer.Typer(
+    name="manyfit",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"manyfit {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def manyfit(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """
+    Train many models: declare a sweep in a file, run it, see the result.
+
+    Begin with `manyfit init`, `manyfit plan sweep.toml` and `manyfit run sweep.toml`. Every command takes
+    the sweep file, the folder of its store or the sweep's name, and has --json.
+    """
+
+
+for command in (
+    starting.init,
+    planning.plan,
+    running.run,
+    running.watch,
+    inspection.status,
+    outcome.results,
+    outcome.failures,
+    outcome.warnings,
+    inspection.explain,
+    control.pause,
+    control.resume,
+    control.stop,
+    control.cancel,
+    control.retry,
+    planning.submit,
+    running.work,
+    logs.logs,
+    outcome.compact,
+):
+    app.command()(command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line *argv* (the process's own when None) and return the exit code."""
+    from manyfit.cli.errors import report
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return int(app(arguments, prog_name="manyfit", standalone_mode=False) or 0)
+    except BrokenPipeError:
+        # The reader of a pipe left; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except typer.TyperException as exc:
+        return _usage(exc)
+    except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the edge of the program
+        return report(exc, as_json="--json" in arguments)
+
+
+def _usage(exc: typer.TyperException) -> int:
+    show = getattr(exc, "show", None)
+    if show is not None:
+        show()
+    else:
+        sys.stderr.write(f"manyfit: {exc}\n")
+    return int(exc.exit_code)

@@ -1,0 +1,245 @@
+"""One ``manyfit run``: what is new, the display, and how it ended, in words or as JSON."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from manyfit.api.results import Results
+from manyfit.api.sweeps import Sweep, SweepPlan
+from manyfit.cli import boards
+from manyfit.cli.commands import inspection, outcome
+from manyfit.cli.commands.planning import show_difference
+from manyfit.cli.display import display_for
+from manyfit.cli.errors import INTERRUPTED, OK, WITH_FAILURES
+from manyfit.cli.output import Output, plural, show_seconds
+from manyfit.model.control import Stop
+from manyfit.model.errors import Interrupted
+from manyfit.model.snapshot import Snapshot
+from manyfit.run.identity import usable_cores
+from manyfit.run.limits import capped
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TOP = 10
+WARNINGS_SHOWN = 5
+
+
+@dataclass(kw_only=True)
+class Session:
+    """
+    One run of a sweep on this machine.
+
+    `again` is the command that goes on from where this one stops.
+    """
+
+    out: Output
+    sweep: Sweep
+    again: str
+    _started: float = field(default_factory=time.monotonic)
+
+    def run(self, only: Sequence[str], *, workers: int | None, threads: int | None, oversubscribe: bool) -> int:
+        """Run to the end, or to Ctrl-C, and return the exit code."""
+        interrupted = False
+        position = 0
+        try:
+            with terminable():
+                planned = self.sweep.plan(workers=workers, only=only)
+                self._say_what_comes(planned, workers, threads, oversubscribe=oversubscribe)
+                position = self._submit(planned)
+                with display_for(self.out) as display:
+                    self.sweep.work(
+                        workers=workers,
+                        threads=threads,
+                        only=only,
+                        progress=display.show,
+                        oversubscribe=oversubscribe,
+                    )
+        except (Interrupted, KeyboardInterrupt):
+            interrupted = True
+            if not position:
+                raise Interrupted(
+                    f"interrupted before anything ran; nothing is lost. Run it again: {self.again}"
+                ) from None
+        return self._conclude(position, interrupted=interrupted, filtered=bool(only))
+
+    def _submit(self, planned: SweepPlan) -> int:
+        """Submit, telling about large plans, and return the position of the control chain."""
+        total = planned.n_tasks
+
+        def tell(n_tasks: int) -> None:
+            if n_tasks < total:
+                self.out.note(f"submitted {n_tasks:,} of {total:,} tasks")
+
+        planned.submit(on_segment=tell)
+        return len(self.sweep.store().entries())
+
+    def _say_what_comes(
+        self, planned: SweepPlan, workers: int | None, threads: int | None, *, oversubscribe: bool
+    ) -> None:
+        from manyfit.report.plans import closing, headline
+
+        if self.out.quiet:
+            return
+        summary, change = planned.summary(), planned.difference()
+        if not self.out.as_json:
+            self.out.wrapped(headline(summary))
+            if change is None:
+                self.out.wrapped(closing(summary))
+            else:
+                show_difference(self.out, change)
+        for warning in summary.warnings:
+            self.out.note(f"warning: {warning}")
+        declared = self.sweep.declared.spec.workers
+        note = capped(
+            workers or declared.count, threads or declared.threads, usable_cores(), oversubscribe=oversubscribe
+        )[2]
+        if note:
+            self.out.note(f"note: {note}; --oversubscribe starts all")
+
+    def _conclude(self, position: int, *, interrupted: bool, filtered: bool) -> int:
+        results = self.sweep.results()
+        snapshot = results.snapshot()
+        if not interrupted and any(isinstance(entry.action, Stop) for entry in results.store.entries(position)):
+            interrupted = True
+        state = "interrupted" if interrupted else inspection.state_of(snapshot)
+        ended = Ended(
+            out=self.out, results=results, snapshot=snapshot, state=state, seconds=time.monotonic() - self._started
+        )
+        ended.tell(self._target(), self.again, filtered=filtered)
+        if interrupted:
+            return INTERRUPTED
+        return WITH_FAILURES if snapshot.counts.failed else OK
+
+    def _target(self) -> str:
+        return self.sweep.declared.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended: everything that is told about it."""
+
+    out: Output
+    results: Results
+    snapshot: Snapshot
+    state: str
+    seconds: float
+
+    def tell(self, target: str, again: str, *, filtered: bool) -> None:
+        """Write the leaderboard, failures, warnings, files and the next step."""
+        from manyfit.report.warnings import fit_warnings
+
+        counts = self.snapshot.counts
+        if self.state == "interrupted":
+            self._say_interrupted(again)
+            return
+        board = self.results.leaderboard(top=TOP)
+        files = self._files()
+        groups = self.results.failures()
+        warnings = fit_warnings(self.results.store)
+        self.out.json(
+            {
+                **self._facts(),
+                "leaderboard": board.to_dicts(),
+                "failures": outcome.failure_facts(groups),
+                "n_warned": sum(group.n_tasks for group in warnings),
+                "files": files,
+            }
+        )
+        self.out.line(f"{self._headline(filtered)}: {counts}")
+        if self.out.as_json or self.out.quiet:
+            return
+        self._board(board)
+        if groups:
+            self.out.line()
+            outcome.show_failures(self.out, groups, target)
+        self._warnings(warnings, target)
+        self._say_next(target, again, files, filtered=filtered)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "sweep": self.snapshot.sweep,
+            "state": self.state,
+            "counts": inspection.counts_facts(self.snapshot.counts),
+            "store": str(self.results.folder),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def _say_interrupted(self, again: str) -> None:
+        counts = self.snapshot.counts
+        self.out.json({**self._facts(), "continue": again})
+        settled, total = counts.done + counts.failed, counts.planned - counts.cancelled
+        self.out.line(f"stopped cleanly after {settled:,} of {total:,} tasks; nothing is lost. Continue: {again}")
+
+    def _headline(self, filtered: bool) -> str:
+        took = show_seconds(self.seconds)
+        if self.state == "complete":
+            return f"complete in {took}"
+        return f"the filter's tasks are done in {took}" if filtered else f"not complete after {took}"
+
+    def _board(self, board: "pl.DataFrame") -> None:
+        from manyfit.report.frames import ranking_of
+
+        if not board.is_empty():
+            self.out.line()
+            boards.show_leaderboard(self.out, board, ranking_of(self.results.store).rank_by)
+
+    def _warnings(self, warnings: Sequence[Any], target: str) -> None:
+        if not warnings:
+            return
+        self.out.line()
+        for group in warnings[:WARNINGS_SHOWN]:
+            text = f"warning: {plural(group.n_tasks, 'task')} of {group.pipeline}: {group.category}: {group.text}"
+            self.out.line(text if len(text) <= self.out.width else text[: self.out.width - 1] + "…")
+        if len(warnings) > WARNINGS_SHOWN:
+            self.out.line(f"and {len(warnings) - WARNINGS_SHOWN:,} more kinds: manyfit warnings {target}")
+
+    def _files(self) -> dict[str, str]:
+        """Write the results beside the store's own files; they are made anew by every run."""
+        from manyfit.report.results import export, raw_results
+
+        folder = self.results.folder / "results"
+        folder.mkdir(exist_ok=True)
+        leaderboard = export(self.results.leaderboard(), folder / "leaderboard.csv")
+        tasks = export(raw_results(self.results.store), folder / "tasks.parquet")
+        return {"leaderboard": str(leaderboard), "tasks": str(tasks)}
+
+    def _say_next(self, target: str, again: str, files: dict[str, str], *, filtered: bool) -> None:
+        self.out.line()
+        self.out.line(f"leaderboard: {_short(files['leaderboard'])}")
+        self.out.line(f"every task:  {_short(files['tasks'])}")
+        if self.state == "complete":
+            self.out.line(
+                f"next: manyfit results {target} --raw, or change {target} and run it again: only new tasks run"
+            )
+        elif filtered:
+            self.out.line(f"next: manyfit run {target} runs the rest")
+        else:
+            self.out.line(f"next: manyfit logs {target} says why the workers ended; {again} goes on")
+
+
+def _short(path: str) -> str:
+    """Return *path* as seen from here, where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else str(Path(path))
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C: a clean stop."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,237 @@
+"""
+The only place that maps names, files and URLs to backends, and that joins the layers.
+
+Heavy libraries are imported inside the functions that need them: a worker process and `manyfit status`
+go through here and must stay small.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manyfit.contracts.estimators import EstimatorCatalog, Families
+from manyfit.contracts.store import Store
+from manyfit.model.errors import NotFound, SweepMistakes, UserError
+from manyfit.model.mistake import Mistake
+from manyfit.model.segment import SegmentHeader
+from manyfit.model.sweep import SweepSpec
+from manyfit.plan import only as filters
+from manyfit.plan.costs import CostModel, Experience
+from manyfit.plan.expand import Expander
+from manyfit.plan.summary import PlanSummary, summarise
+from manyfit.plan.tasks import Plan, make_plan
+from manyfit.plan.units import Draft
+
+if TYPE_CHECKING:
+    from manyfit.model.profile import DataProfile
+
+EXECUTOR = "manyfit.fit.executor:fit_executor"
+"""The executor of declared sweeps."""
+
+STORE_SUFFIX = ".sweep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """
+    A sweep declaration: its normal form, the file that it came from and the folder of its paths.
+
+    `text` is the file's content, for the copy in the store (empty for a sweep built in Python).
+    """
+
+    spec: SweepSpec
+    file: str
+    folder: Path
+    text: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A declaration checked against its data and its estimators, with all tasks planned."""
+
+    declared: Declared
+    spec: SweepSpec
+    profiles: "Mapping[str, DataProfile]"
+    plan: Plan
+    header: SegmentHeader
+    experience: Experience
+    n_workers: int
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        found = [warning for profile in self.profiles.values() for warning in profile.warnings]
+        return [*found, *self.plan.warnings]
+
+    def summary(self) -> PlanSummary:
+        """Return the plan in numbers."""
+        draft = Draft(header=self.header, n_workers=self.n_workers)
+        return replace(summarise(self.plan, draft, self.profiles, self.experience), warnings=tuple(self.warnings))
+
+
+def read_sweep(path: Path) -> Declared:
+    """Read a sweep file (TOML or YAML). Raises `NotFound`, `SweepMistakes`."""
+    from manyfit import declare
+
+    if not path.is_file():
+        raise NotFound(f"there is no sweep file {path}; write one (see `manyfit init`) or check the name")
+    spec, mistakes = declare.load(path)
+    if spec is None or mistakes:
+        raise SweepMistakes(mistakes)
+    return Declared(spec=spec, file=str(path), folder=path.resolve().parent, text=path.read_bytes())
+
+
+def declare_sweep(mapping: Mapping[str, object], folder: Path) -> Declared:
+    """Make a declaration from Python values of the same shape as a sweep file. Raises `SweepMistakes`."""
+    from manyfit import declare
+
+    spec, mistakes = declare.from_mapping(mapping)
+    if spec is None or mistakes:
+        raise SweepMistakes(mistakes)
+    return Declared(spec=spec, file="", folder=folder)
+
+
+def plan_sweep(
+    declared: Declared, *, n_workers: int, only: filters.Only | None = None, experience: Experience | None = None
+) -> Planned:
+    """
+    Check a declaration against its data and estimators and plan every task. Nothing is written.
+
+    Raises `SweepMistakes` with every mistake found, `UserError` for a filter that matches nothing.
+    """
+    from manyfit import data, declare
+
+    profiles, mistakes = data.profile(declared.spec, folder=declared.folder, file=declared.file)
+    if not profiles:
+        raise SweepMistakes(mistakes)
+    spec, metric_mistakes = _with_metrics(declared, next(iter(profiles.values())))
+    catalog, families = estimators()
+    expansion = Expander(spec, profiles, catalog, families, declared.file).expand()
+    everything = [*mistakes, *metric_mistakes, *expansion.mistakes]
+    if everything:
+        raise SweepMistakes(_once(everything))
+    costs = CostModel(profiles, catalog, families, experience)
+    plan = make_plan(expansion, costs)
+    if only:
+        plan = _filtered(plan, only)
+    header = SegmentHeader(
+        sweep=spec.name,
+        executor=EXECUTOR,
+        spec=declare.to_json(spec),
+        folder=str(declared.folder),
+        fingerprints={name: profile.fingerprint for name, profile in profiles.items()},
+        metrics=spec.metrics,
+        limits=spec.limits,
+        priority=spec.priority,
+    )
+    return Planned(
+        declared=declared,
+        spec=spec,
+        profiles=profiles,
+        plan=plan,
+        header=header,
+        experience=costs.experience,
+        n_workers=n_workers,
+    )
+
+
+def _with_metrics(declared: Declared, profile: "DataProfile") -> tuple[SweepSpec, list[Mistake]]:
+    """Fill in the metrics that the declaration leaves open, and check those that it names."""
+    from manyfit.fit import metrics
+
+    spec = declared.spec
+    problem, n_classes = profile.problem, len(profile.classes)
+    names = spec.metrics or metrics.standard_metrics(problem, n_classes, bool(spec.data.categories))
+    rank_by = spec.rank_by or (spec.metrics[0] if spec.metrics else metrics.default_rank(problem))
+    if rank_by not in names:
+        names = (*names, rank_by)
+    mistakes = [
+        Mistake(file=declared.file, key=key, message=message)
+        for key, checked in (("metrics", spec.metrics), ("rank_by", (spec.rank_by,) if spec.rank_by else ()))
+        for message in metrics.check(checked, problem)
+    ]
+    return replace(spec, metrics=tuple(names), rank_by=rank_by), mistakes
+
+
+def _once(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    return list(dict.fromkeys(mistakes))
+
+
+def _filtered(plan: Plan, only: filters.Only) -> Plan:
+    filters.check(only, plan.candidates, plan.cells)
+    candidates = [only.candidate(candidate) for candidate in plan.candidates]
+    cells = [only.cell(cell) for cell in plan.cells]
+    kept = plan.where(lambda candidate, cell: candidates[candidate] and cells[cell])
+    if not kept.n_tasks:
+        raise UserError(f"no task matches all of {' '.join(only.as_texts())}; leave one of them out")
+    return kept
+
+
+def estimators() -> tuple[EstimatorCatalog, Families]:
+    """Return the catalog of estimators and what manyfit knows of their families."""
+    from manyfit.families.catalog import FamilyCatalog
+    from manyfit.families.estimators import SklearnCatalog
+
+    return SklearnCatalog(), FamilyCatalog()
+
+
+def store_folder(declared: Declared) -> Path:
+    """Return the folder of the directory store that belongs to a declaration: beside its file."""
+    return declared.folder / f"{declared.spec.name}{STORE_SUFFIX}"
+
+
+def create_store(declared: Declared) -> Store:
+    """Open the store of a declaration, creating it when there is none yet."""
+    from manyfit.stores.directory import DirectoryStore
+
+    return DirectoryStore.create(store_folder(declared), sweep=declared.spec.name, declaration=declared.text)
+
+
+def find_store(target: str | Path) -> Path:
+    """
+    Return the store folder that *target* means: a store folder, a sweep file, or the name of a sweep here.
+
+    Raises `NotFound` when there is none.
+    """
+    path, folder = Path(target), expected_store(target)
+    if (folder / "manyfit.json").is_file():
+        return folder
+    if path.is_dir():
+        raise NotFound(f"{path} is a folder without a sweep in it (no manyfit.json)")
+    if path.is_file():
+        raise NotFound(f"{path} has not been submitted yet (no {folder.name}); next: manyfit run {path}")
+    raise NotFound(f"there is no sweep {target}; give a sweep file, or the folder of a store (*{STORE_SUFFIX})")
+
+
+def expected_store(target: str | Path) -> Path:
+    """Return the folder where the store that *target* means is, or will be once the sweep is submitted."""
+    path = Path(target)
+    if path.is_file():
+        return path.resolve().parent / f"{_name_in(path)}{STORE_SUFFIX}"
+    if path.suffix == STORE_SUFFIX or (path / "manyfit.json").is_file():
+        return path
+    named = path.with_name(path.name + STORE_SUFFIX) if path.name else path
+    return path if path.is_dir() and not named.is_dir() else named
+
+
+def _name_in(path: Path) -> str:
+    """Return the name that a sweep file declares, without checking the rest of it."""
+    text = path.read_bytes()
+    try:
+        if path.suffix in {".yaml", ".yml"}:
+            import yaml
+
+            found = yaml.safe_load(text)
+        else:
+            found = tomllib.loads(text.decode())
+        return str(found["name"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} declares no name that could be read; next: manyfit plan {path}") from None
+
+
+def open_store(target: str | Path) -> Store:
+    """Open the store that *target* means (see `find_store`). Raises `NotFound`, `StoreError`."""
+    from manyfit.stores.directory import DirectoryStore
+
+    return DirectoryStore(find_store(target))

@@ -1,0 +1,94 @@
+"""What the columns of a table mean: target, groups, time and row ids, as arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from manyfit.data.findings import Findings
+from manyfit.data.fingerprint import as_text, kind_of
+from manyfit.data.sources import TARGET
+from manyfit.data.target import Target, doubtful, read_target
+from manyfit.model.mistake import did_you_mean
+from manyfit.model.sweep import DataSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """
+    The target and, where declared, the groups, times and ids of all rows.
+
+    `groups` are codes of `group_names`, -1 where the group is missing. `times` are ranks: equal times
+    have equal ranks, missing ones -1. `ids` are the values of the index column as texts.
+    """
+
+    target: Target
+    groups: npt.NDArray[np.int64] | None = None
+    group_names: tuple[str, ...] = ()
+    times: npt.NDArray[np.int64] | None = None
+    ids: npt.NDArray[Any] | None = None
+
+
+def read_roles(frame: pl.DataFrame, data: DataSpec, findings: Findings) -> Roles | None:
+    """Return the roles of the columns of *frame*; None when the target cannot be read."""
+    target = _target(frame, data, findings)
+    group = _column(frame, data.group, "data.group", findings)
+    time = _column(frame, data.time, "data.time", findings)
+    index = _column(frame, data.index, "data.index", findings)
+    if target is None:
+        return None
+    groups, names = _coded(group) if group is not None else (None, ())
+    return Roles(
+        target=target,
+        groups=groups,
+        group_names=names,
+        times=_coded(time, ordered=True)[0] if time is not None else None,
+        ids=np.array(as_text(index).fill_null("").to_list(), dtype=str) if index is not None else None,
+    )
+
+
+def _column(frame: pl.DataFrame, name: str | None, key: str, findings: Findings) -> pl.Series | None:
+    if name is None:
+        return None
+    if name not in frame.columns:
+        findings.mistake(key, f'there is no column "{name}"{_known(name, frame)}')
+        return None
+    return frame[name]
+
+
+def _known(name: str, frame: pl.DataFrame) -> str:
+    near = did_you_mean(name, frame.columns)
+    shown = ", ".join(frame.columns[:12]) + (", ..." if len(frame.columns) > 12 else "")
+    return near or f"; columns: {shown}"
+
+
+def _target(frame: pl.DataFrame, data: DataSpec, findings: Findings) -> Target | None:
+    if data.target is None and TARGET not in frame.columns:
+        findings.mistake("data.target", f"is missing: name the column to predict{_known('', frame)}")
+        return None
+    column = _column(frame, data.target or TARGET, "data.target", findings)
+    if column is None:
+        return None
+    try:
+        target = read_target(column, data.problem)
+    except ValueError as error:
+        findings.mistake("data.problem" if data.problem else "data.target", str(error))
+        return None
+    if target.classes and len(target.classes) < 2:
+        findings.mistake("data.target", f'"{column.name}" has one class only: "{target.classes[0]}"')
+    if warning := doubtful(column, target.problem, data.problem):
+        findings.warn(warning)
+    return target
+
+
+def _coded(column: pl.Series, *, ordered: bool = False) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Return codes in the order of the values, and the texts of the codes. Missing values have the code -1."""
+    plain = column if ordered or kind_of(column.dtype) in {"int", "float", "bool"} else as_text(column)
+    if kind_of(plain.dtype) == "float":
+        plain = plain.fill_nan(None)
+    elif isinstance(plain.dtype, (pl.Categorical, pl.Enum)):
+        plain = plain.cast(pl.String)
+    ranks = plain.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
+    return ranks, tuple(as_text(plain.drop_nulls().unique().sort()).to_list())

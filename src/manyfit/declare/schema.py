@@ -1,0 +1,308 @@
+"""The schema of a sweep file, as pydantic models whose fields read themselves into `manyfit.model.sweep`."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+from manyfit.declare import quantities, searches, selections
+from manyfit.declare.complaints import Complaints, received, shown, unknown, wrong
+from manyfit.model.sweep import (
+    PRIORITIES,
+    DataSpec,
+    Distribution,
+    FeatureSet,
+    Grid,
+    Keep,
+    Limits,
+    Models,
+    PipelineSpec,
+    Prepare,
+    Problem,
+    Split,
+    StepSpec,
+    SweepSpec,
+    WorkersSpec,
+)
+
+MAX_SEED = 2**32 - 1
+
+
+def _problem(value: Any) -> Problem:
+    known = [problem.value for problem in Problem]
+    if value not in known:
+        wrong(unknown(str(value), known, "problem"))
+    return Problem(value)
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if value not in PRIORITIES:
+        wrong(f"{unknown(str(value), PRIORITIES, 'priority')}, or an integer")
+    return PRIORITIES[value]
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    declared = list(value) if isinstance(value, (list, tuple, range)) else [value]
+    if not declared:
+        wrong("is an empty list; give at least one seed")
+    complaints = Complaints()
+    found = tuple(complaints.keep(_seed, seed, i) for i, seed in enumerate(declared))
+    for i, seed in enumerate(found):
+        if seed is not None and seed in found[:i]:
+            complaints.add(f"the seed {seed} stands in the list twice", i)
+    complaints.raise_any()
+    return found
+
+
+def _seed(value: Any) -> int:
+    found = quantities.whole(value, 0)
+    if found > MAX_SEED:
+        wrong(f"{found} is too large; a seed is at most {MAX_SEED}")
+    return found
+
+
+def _models(value: Any) -> tuple[Models, int]:
+    kind, _, count = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if kind in {"all", "none"} and not count:
+        return Models(kind), 0
+    if kind == "best" and count.isdigit() and int(count) > 0:
+        return Models.BEST, int(count)
+    return wrong(f'{received(value)}; "all", "none" or "best:3" is wanted')
+
+
+def _predictions(value: Any) -> bool:
+    if value in ("all", "none"):
+        return bool(value == "all")
+    if not isinstance(value, bool):
+        wrong(f'{received(value)}; "all", "none", true or false is wanted')
+    return value
+
+
+def _count(value: Any) -> int | None:
+    return None if value == "auto" else quantities.whole(value, 1)
+
+
+def _labels(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        wrong(f"{received(value)}; a table of classes with their names is wanted")
+    complaints = Complaints()
+    found: dict[str, str] = {}
+    for key, part in value.items():
+        shown_as = complaints.keep(quantities.label, part, str(key))
+        if shown_as in found.values():
+            complaints.add(f"{shown(part)} is the name of another class as well", str(key))
+        found[quantities.label(key)] = shown_as
+    complaints.raise_any()
+    return found
+
+
+def _categories(value: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        wrong(f"{received(value)}; a table of categories with lists of classes is wanted")
+    complaints = Complaints()
+    found: dict[str, tuple[str, ...]] = {}
+    owner: dict[str, str] = {}
+    for key, part in value.items():
+        listed = list(part) if isinstance(part, (list, tuple)) else [part]
+        if not listed:
+            complaints.add("is an empty list; a category has at least one class", str(key))
+        labels = [complaints.keep(quantities.label, entry, str(key), i) for i, entry in enumerate(listed)]
+        for i, entry in enumerate(labels):
+            if owner.setdefault(str(entry), str(key)) != key or entry in labels[:i]:
+                complaints.add(f"{shown(entry)} is in category {shown(owner[str(entry)])} already", str(key), i)
+        found[str(key)] = tuple(labels)
+    complaints.raise_any()
+    return found
+
+
+def _feature_sets(value: Any) -> tuple[FeatureSet, ...]:
+    """Read a table of named sets, one set alone (include, exclude), or a list of patterns."""
+    if not isinstance(value, Mapping) or (value and set(value) <= {"include", "exclude"}):
+        return (_feature_set(value, ""),)
+    if not value:
+        wrong("is an empty table; leave it out for all feature columns")
+    complaints = Complaints()
+    found = [complaints.keep(partial(_feature_set, name=str(key)), part, str(key)) for key, part in value.items()]
+    for key in value:
+        complaints.keep(quantities.name, key, key)
+    complaints.raise_any()
+    return tuple(found)
+
+
+def _feature_set(value: Any, name: str) -> FeatureSet:
+    if not isinstance(value, Mapping):
+        return FeatureSet(name=name, include=quantities.texts(value))
+    complaints = Complaints()
+    for key in value:
+        if key not in {"include", "exclude"}:
+            complaints.add(unknown(str(key), ("include", "exclude"), "key"), str(key))
+    include = complaints.keep(quantities.texts, value["include"], "include") if "include" in value else ("*",)
+    no_excludes = "exclude" not in value or value["exclude"] in ([], ())
+    exclude = () if no_excludes else complaints.keep(quantities.texts, value["exclude"], "exclude")
+    complaints.raise_any()
+    return FeatureSet(name=name, include=include, exclude=exclude)
+
+
+Name = Annotated[str, PlainValidator(quantities.name)]
+Text = Annotated[str, PlainValidator(quantities.text)]
+Count = Annotated[int, PlainValidator(lambda value: quantities.whole(value, 1))]
+Steps = Annotated[tuple[StepSpec, ...], PlainValidator(searches.steps)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataTable(_Table):
+    """The table [data], or the source alone as a text."""
+
+    source: Text
+    metadata: Text | None = None
+    index: Text | None = None
+    target: Text | None = None
+    group: Text | None = None
+    time: Text | None = None
+    problem: Annotated[Problem | None, PlainValidator(_problem)] = None
+    labels: Annotated[Mapping[str, str], PlainValidator(_labels)] = Field(default_factory=dict)
+    categories: Annotated[Mapping[str, tuple[str, ...]], PlainValidator(_categories)] = Field(default_factory=dict)
+    grid: Annotated[Grid, PlainValidator(searches.grid)] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataTable":
+        complaints = Complaints()
+        if self.metadata is not None and self.index is None:
+            complaints.add('a metadata table needs index = "...", the column that both tables have', "metadata")
+        if self.grid and (":" not in self.source or self.source.startswith("sklearn:")):
+            message = f"{shown(self.source)} takes no arguments; a grid is for a source package.module:function"
+            complaints.add(message, "grid")
+        complaints.raise_any()
+        return self
+
+    def spec(self) -> DataSpec:
+        return DataSpec(**{key: getattr(self, key) for key in type(self).model_fields})
+
+
+class PrepareTable(_Table):
+    """The table [prepare]."""
+
+    steps: Steps
+    grid: Annotated[Grid, PlainValidator(searches.grid)] = Field(default_factory=dict)
+
+    def spec(self) -> Prepare:
+        return Prepare(steps=self.steps, grid=self.grid)
+
+
+class PipelineTable(_Table):
+    """One table [pipelines.NAME]."""
+
+    steps: Steps
+    grid: Annotated[tuple[Grid, ...], PlainValidator(searches.grids)] = ({},)
+    space: Annotated[Mapping[str, Distribution], PlainValidator(searches.space)] = Field(default_factory=dict)
+    draws: Count = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> "PipelineTable":
+        complaints = Complaints()
+        if self.draws and not self.space:
+            complaints.add(f"{self.draws} draws need a space of distributions to draw from", "draws")
+        if self.space and not self.draws:
+            complaints.add("a space needs draws = ..., the number of candidates to draw from it", "space")
+        complaints.raise_any()
+        return self
+
+    def spec(self, name: str) -> PipelineSpec:
+        return PipelineSpec(name=name, steps=self.steps, grids=self.grid, space=self.space, draws=self.draws)
+
+
+class LimitsTable(_Table):
+    """The table [limits]."""
+
+    time: Annotated[float, PlainValidator(quantities.seconds)] = Limits().time_seconds
+    memory: Annotated[int | None, PlainValidator(quantities.memory_bytes)] = None
+    attempts: Count = Limits().attempts
+
+    def spec(self) -> Limits:
+        return Limits(time_seconds=self.time, memory_bytes=self.memory, attempts=self.attempts)
+
+
+class KeepTable(_Table):
+    """The table [keep]."""
+
+    models: Annotated[tuple[Models, int], PlainValidator(_models)] = (Models.NONE, 0)
+    predictions: Annotated[bool, PlainValidator(_predictions)] = False
+
+    def spec(self) -> Keep:
+        return Keep(models=self.models[0], n_best=self.models[1], predictions=self.predictions)
+
+
+class WorkersTable(_Table):
+    """The table [workers]."""
+
+    count: Annotated[int | None, PlainValidator(_count)] = None
+    threads: Count = 1
+
+    def spec(self) -> WorkersSpec:
+        return WorkersSpec(count=self.count, threads=self.threads)
+
+
+class SweepFile(_Table):
+    """A whole sweep file."""
+
+    name: Name
+    data: DataTable
+    pipelines: dict[Name, PipelineTable]
+    splits: dict[Name, Annotated[Split, PlainValidator(selections.split)]] | None = None
+    features: Annotated[tuple[FeatureSet, ...], PlainValidator(_feature_sets)] = (FeatureSet(name=""),)
+    prepare: PrepareTable | None = None
+    metrics: Annotated[tuple[str, ...], PlainValidator(quantities.texts)] = ()
+    rank_by: Annotated[str, PlainValidator(quantities.text)] = ""
+    score_train: Annotated[bool, PlainValidator(quantities.flag)] = True
+    seeds: Annotated[tuple[int, ...], PlainValidator(_seeds)] = (0,)
+    priority: Annotated[int, PlainValidator(_priority)] = PRIORITIES["normal"]
+    limits: LimitsTable = LimitsTable()
+    keep: KeepTable = KeepTable()
+    workers: WorkersTable = WorkersTable()
+
+    @model_validator(mode="after")
+    def _check(self) -> "SweepFile":
+        complaints = Complaints()
+        if not self.pipelines:
+            complaints.add("has no pipeline; declare at least one, such as [pipelines.svc]", "pipelines")
+        if self.splits is not None and not self.splits:
+            complaints.add("has no split; leave it out for cross-validation with 5 folds", "splits")
+        complaints.raise_any()
+        return self
+
+    def spec(self) -> SweepSpec:
+        metrics = self.metrics
+        if metrics and self.rank_by and self.rank_by not in metrics:
+            metrics = (*metrics, self.rank_by)
+        splits = self.splits or {"cv": selections.split(DEFAULT_FOLDS)}
+        return SweepSpec(
+            name=self.name,
+            data=self.data.spec(),
+            pipelines=tuple(table.spec(name) for name, table in self.pipelines.items()),
+            splits=tuple(selections.named(split, name) for name, split in splits.items()),
+            features=self.features,
+            prepare=self.prepare.spec() if self.prepare else Prepare(),
+            metrics=metrics,
+            rank_by=self.rank_by,
+            score_train=self.score_train,
+            seeds=self.seeds,
+            priority=self.priority,
+            limits=self.limits.spec(),
+            keep=self.keep.spec(),
+            workers=self.workers.spec(),
+        )
+
+
+DEFAULT_FOLDS = 5
+"""Folds of the split "cv" that a sweep without [splits] gets."""

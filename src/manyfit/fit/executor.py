@@ -1,0 +1,293 @@
+"""The executor that a runner builds for a segment: fits candidates and scores them, cell by cell."""
+
+import itertools
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manyfit.contracts.executor import Finished, Started, Work, WorkTask
+from manyfit.families.estimators import SklearnCatalog
+from manyfit.fit import artifacts as files
+from manyfit.fit.failures import failure_of
+from manyfit.fit.models import dump_model, foreign_types
+from manyfit.fit.pipelines import Chain, build
+from manyfit.fit.responses import KeptResponses, Responses
+from manyfit.fit.rows import OpenRows, Rows, Selection
+from manyfit.fit.scoring import Scoring, category_view
+from manyfit.model.errors import DataChanged, MissingExtra, UserError
+from manyfit.model.result import FailureClass
+from manyfit.model.segment import SegmentHeader
+from manyfit.model.sweep import Problem, SweepSpec
+from manyfit.model.unit import Mode
+
+TRAIN = "train"
+MAX_WARNINGS = 10
+_MAX_WARNING_TEXT = 300
+_LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
+
+
+def fit_executor(header: SegmentHeader) -> "FitExecutor":
+    """
+    Return the executor of a segment; `SegmentHeader.executor` names this function.
+
+    The folder of the sweep file joins the import path, so that estimators beside it are found.
+    """
+    from manyfit.data import open_rows
+    from manyfit.declare import from_json
+
+    spec = from_json(header.spec)
+    folder = Path(header.folder)
+    if header.folder and header.folder not in sys.path:
+        sys.path.append(header.folder)
+
+    def opened(variant: str) -> Rows:
+        rows: Rows = open_rows(spec, folder, variant, header.fingerprints.get(variant, ""))
+        return rows
+
+    return FitExecutor(
+        spec=spec, metrics=header.metrics, open_rows=opened, artifacts=files.artifacts_from_environment()
+    )
+
+
+@dataclass(slots=True)
+class _Task:
+    """What one task gathers until it is finished."""
+
+    timings: dict[str, float] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    warnings: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def warned(self, caught: Sequence[Any]) -> None:
+        for message in caught:
+            key = (message.category.__name__, str(message.message)[:_MAX_WARNING_TEXT])
+            self.warnings[key] = self.warnings.get(key, 0) + 1
+
+    def finished(self, index: int) -> Finished:
+        self.body["timings"] = {name: round(seconds, 7) for name, seconds in self.timings.items()}
+        if self.warnings:
+            shown = list(self.warnings.items())[:MAX_WARNINGS]
+            self.body["warnings"] = [[category, text, count] for (category, text), count in shown]
+        return Finished(index=index, body=self.body)
+
+
+class FitExecutor:
+    """
+    Fits and scores tasks one by one; the rows of a cell are loaded once for all tasks that follow on it.
+
+    Keeps the data variants that it opened, the rows of the last cell and the imported classes.
+    `artifacts` is needed for kept models, kept predictions and scoring from them.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: SweepSpec,
+        metrics: Sequence[str],
+        open_rows: OpenRows,
+        artifacts: files.Artifacts | None = None,
+        catalog: SklearnCatalog | None = None,
+    ) -> None:
+        self._spec = spec
+        self._metrics = tuple(metrics) or spec.metrics
+        self._open_rows = open_rows
+        self._artifacts = artifacts
+        self._catalog = catalog or SklearnCatalog()
+        self._variants: dict[str, Rows] = {}
+        self._scorings: dict[tuple[str, ...], Scoring] = {}
+
+    def execute(self, work: Work) -> Iterator[Started | Finished]:
+        if self._artifacts is None and (work.mode is not Mode.FIT or self._spec.keep.predictions):
+            raise UserError(f"{files.FOLDER_VARIABLE} is not set: there is no folder for models and predictions")
+        if work.mode is Mode.SCORE:
+            yield from self._rescore(work)
+            return
+        for _, tasks in itertools.groupby(work.tasks, key=_place):
+            yield from self._run_place(list(tasks), keep=work.mode is Mode.KEEP)
+
+    # -- fitting -------------------------------------------------------------------------------------
+
+    def _run_place(self, tasks: list[WorkTask], keep: bool) -> Iterator[Started | Finished]:
+        """Run the tasks that share a cell and a feature set. The first of them pays for loading the rows."""
+        loaded: Selection | Exception | None = None
+        for task in tasks:
+            yield Started(indices=(task.index,))
+            gathered = _Task()
+            if loaded is None:
+                loaded = self._load(task, gathered.timings)
+            if isinstance(loaded, Exception):
+                gathered.body = {"failure": failure_of(loaded, FailureClass.DATA)}
+            else:
+                self._try(task, loaded, keep, gathered)
+            yield gathered.finished(task.index)
+
+    def _load(self, task: WorkTask, timings: dict[str, float]) -> "Selection | Exception":
+        """Return the rows of a cell, or what made them unreadable: then all tasks on the cell fail alike."""
+        began = time.perf_counter()
+        try:
+            rows = self._select(task)
+        except (DataChanged, MissingExtra):
+            raise  # this place cannot run the unit: it goes back and no task is charged
+        except Exception as exc:  # noqa: BLE001 readers and functions of the user raise anything
+            return exc
+        timings["load"] = time.perf_counter() - began
+        return rows
+
+    def _select(self, task: WorkTask) -> Selection:
+        cell = task.cell
+        if cell.variant not in self._variants:
+            self._variants[cell.variant] = self._open_rows(cell.variant)
+        data = self._variants[cell.variant]
+        columns = data.columns(task.candidate.features)
+        return data.select(cell.split, cell.fold, cell.seed, columns, self._spec.score_train)
+
+    def _try(self, task: WorkTask, rows: Selection, keep: bool, gathered: _Task) -> None:
+        try:
+            self._run(task, rows, keep, gathered)
+        except MissingExtra:
+            raise
+        except Exception as exc:  # noqa: BLE001 whatever user code raises is the result of the task
+            gathered.body = {"failure": failure_of(exc)}
+
+    def _run(self, task: WorkTask, rows: Selection, keep: bool, gathered: _Task) -> None:
+        chain = build(self._catalog, task.candidate.steps, task.cell.seed, rows.classes)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                began = time.perf_counter()
+                chain.fit(rows.X[TRAIN], rows.y[TRAIN])
+                gathered.timings["fit"] = time.perf_counter() - began
+                answers = self._answer(chain, rows, gathered)
+            finally:
+                gathered.warned(caught)
+        self._score(answers, rows, gathered)
+        kept: dict[str, Any] = {}
+        if self._spec.keep.predictions and self._artifacts is not None:
+            kept["predictions"] = _put_predictions(self._artifacts, answers, rows)
+        if keep and self._artifacts is not None:
+            kept |= self._put_model(self._artifacts, task, chain, rows.classes, gathered)
+        if kept:
+            gathered.body["artifacts"] = kept
+
+    def _answer(self, chain: Chain, rows: Selection, gathered: _Task) -> dict[str, Responses]:
+        began = time.perf_counter()
+        scoring = self._scoring(rows)
+        answers = {}
+        for name in rows.scored:
+            answers[name] = Responses(chain.final, chain.transform(rows.X[name]), len(rows.classes))
+            scoring.ask(answers[name])
+        gathered.timings["predict"] = time.perf_counter() - began
+        return answers
+
+    def _score(self, answers: Mapping[str, Responses], rows: Selection, gathered: _Task) -> None:
+        began = time.perf_counter()
+        scoring = self._scoring(rows)
+        scores, details = {}, {}
+        for name, responses in answers.items():
+            scores[name], found = scoring.score(responses, rows.y[name])
+            if found:
+                details[name] = found
+        gathered.body["scores"] = scores
+        if details:
+            gathered.body["details"] = details
+        gathered.body["n_rows"] = {name: len(part) for name, part in rows.y.items()}
+        gathered.timings["score"] = time.perf_counter() - began
+
+    def _scoring(self, rows: Selection) -> Scoring:
+        key = tuple(rows.classes)
+        if key not in self._scorings:
+            view = category_view(self._spec.data, key)
+            self._scorings[key] = Scoring(self._metrics, rows.problem, len(key), view)
+        return self._scorings[key]
+
+    # -- keeping -------------------------------------------------------------------------------------
+
+    def _put_model(
+        self, folder: files.Artifacts, task: WorkTask, chain: Chain, classes: Sequence[str], gathered: _Task
+    ) -> dict[str, Any]:
+        try:
+            content = dump_model(chain.estimator())
+            foreign = foreign_types(content)
+        except Exception as exc:  # noqa: BLE001 a model that cannot be written must not cost its scores
+            text = f"the model is not kept: skops cannot write it ({type(exc).__name__}: {exc})"
+            gathered.warnings[("ModelNotKept", text[:_MAX_WARNING_TEXT])] = 1
+            return {}
+        data = self._variants[task.cell.variant]
+        reference = folder.put(content) | {"format": "skops", "versions": _versions()}
+        reference["classes"] = list(classes)
+        reference["columns"] = list(data.columns(task.candidate.features))
+        if foreign:
+            reference["foreign_types"] = foreign
+        return {"model": reference}
+
+    # -- scoring again -------------------------------------------------------------------------------
+
+    def _rescore(self, work: Work) -> Iterator[Started | Finished]:
+        for task in work.tasks:
+            yield Started(indices=(task.index,))
+            gathered = _Task()
+            try:
+                self._rescore_one(work.inputs.get(task.index, {}), gathered)
+            except Exception as exc:  # noqa: BLE001 one unreadable file must not take the others along
+                gathered.body = {"failure": failure_of(exc)}
+            yield gathered.finished(task.index)
+
+    def _rescore_one(self, inputs: Mapping[str, Any], gathered: _Task) -> None:
+        reference = inputs.get("predictions")
+        if reference is None or self._artifacts is None:
+            raise UserError("no predictions of this task were kept; run it again to compute new metrics")
+        began = time.perf_counter()
+        rows = _KeptRows(files.unpack_arrays(self._artifacts.read(reference)), reference["classes"])
+        answers = {name: KeptResponses(rows.answers(name), len(rows.classes)) for name in rows.scored}
+        gathered.timings["load"] = time.perf_counter() - began
+        self._score(answers, rows, gathered)
+        gathered.body["n_rows"] = dict(reference["n_rows"])
+        gathered.body["artifacts"] = dict(inputs)
+
+
+class _KeptRows:
+    """The sets of one result, read back from its kept predictions."""
+
+    def __init__(self, arrays: Mapping[str, Any], classes: Sequence[str]) -> None:
+        self._arrays = arrays
+        self.classes = tuple(classes)
+        self.X: dict[str, Any] = {}
+        self.y = {name.partition("/")[0]: values for name, values in arrays.items() if name.endswith("/y")}
+        self.scored = tuple(self.y)
+        self.problem = Problem.CLASSIFICATION if self.classes else Problem.REGRESSION
+
+    def answers(self, name: str) -> dict[str, Any]:
+        prefix = f"{name}/"
+        return {key.removeprefix(prefix): part for key, part in self._arrays.items() if key.startswith(prefix)}
+
+
+def _put_predictions(folder: files.Artifacts, answers: Mapping[str, Responses], rows: Selection) -> dict[str, Any]:
+    """Append the answers for every set, with the target, so that metrics need no data afterwards."""
+    arrays = {}
+    for name, responses in answers.items():
+        arrays[f"{name}/y"] = np.asarray(rows.y[name])
+        arrays |= {f"{name}/{method}": values for method, values in responses.arrays().items()}
+    reference = folder.append(files.pack_arrays(arrays))
+    counts = {name: len(part) for name, part in rows.y.items()}
+    return reference | {"format": "npz", "classes": list(rows.classes), "n_rows": counts}
+
+
+def _place(task: WorkTask) -> tuple[str, str]:
+    """Return what decides the rows and columns of a task: consecutive tasks that agree share them."""
+    return task.cell.key, task.candidate.features
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,77 @@
+"""Fitted models as files: written with skops, read back without running what a file brings along."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from manyfit.model.errors import NotFound, Refused
+
+TRUSTED: tuple[str, ...] = (
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.metrics._dist_metrics.ChebyshevDistance64",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+"""Types inside fitted estimators of scikit-learn that skops asks about; a test holds the list to those needed."""
+
+
+def dump_model(estimator: Any) -> bytes:
+    """Return the fitted estimator as skops bytes. Raises what skops raises for types that it cannot write."""
+    import skops.io
+
+    return bytes(skops.io.dumps(estimator))
+
+
+def foreign_types(content: bytes) -> list[str]:
+    """Return the types in a model that `load_model` refuses unless they are named as trusted."""
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED))
+
+
+def load_model(path: Path | str, *, sha256: str | None = None, trusted: Sequence[str] = ()) -> Any:
+    """
+    Return the fitted estimator that a sweep kept at *path*.
+
+    Only types that skops trusts, those in `TRUSTED` and those in *trusted* are built. Raises `NotFound` when
+    there is no such file, `Refused` when its bytes do not match *sha256*, when it is no model, and
+    when it contains any other type. A classifier predicts class codes: positions in the list `classes`
+    beside the file's name in the result.
+    """
+    import skops.io
+
+    content = _read(Path(path), sha256)
+    try:
+        unknown = sorted(set(foreign_types(content)) - set(trusted))
+        if unknown:
+            raise Refused(
+                f"{path} contains {', '.join(unknown)}; if you trust where it comes from, load it with "
+                f"trusted={unknown!r}"
+            )
+        return skops.io.loads(content, trusted=[*TRUSTED, *trusted])
+    except Refused:
+        raise
+    except Exception as exc:
+        raise Refused(f"{path} cannot be read as a model: {type(exc).__name__}: {exc}") from exc
+
+
+def _read(path: Path, sha256: str | None) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise NotFound(f"there is no model at {path}; keep one with keep.models and run the sweep again") from exc
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise Refused(f"{path} does not match its checksum {sha256[:12]}; it was changed after it was kept")
+    return content

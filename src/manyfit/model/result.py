@@ -1,0 +1,97 @@
+"""How attempts end, and the result that a task leaves behind."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from manyfit.model.keys import TaskKey
+
+
+class Outcome(enum.Enum):
+    """How one attempt at a task ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    ABORTED = "aborted"
+
+
+class FailureClass(enum.Enum):
+    """Why an attempt failed; the class decides whether it is tried again."""
+
+    USER = "user"
+    """The estimator or the declaration raised; the same input fails again."""
+    DATA = "data"
+    """The data is missing, unreadable or not what was planned."""
+    OOM = "oom"
+    """The memory limit, or the machine's memory."""
+    TIMEOUT = "timeout"
+    """The wall-time limit of a task."""
+    CRASH = "crash"
+    """The runner died: a signal, or an exit without a word."""
+    PREEMPTED = "preempted"
+    """The machine was wanted for something else."""
+    HOST_LOST = "host-lost"
+    """The worker or its host went away while the task ran."""
+    INFRASTRUCTURE = "infrastructure"
+    """The store, the disk or the network."""
+    ENVIRONMENT = "environment"
+    """A library is missing or of another version than the task needs."""
+
+    @property
+    def retried(self) -> bool:
+        """Whether another attempt can end differently."""
+        return self in _RETRIED
+
+
+_RETRIED = frozenset(
+    {
+        FailureClass.OOM,
+        FailureClass.CRASH,
+        FailureClass.PREEMPTED,
+        FailureClass.HOST_LOST,
+        FailureClass.INFRASTRUCTURE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why an attempt failed. `fingerprint` is equal for failures with the same cause."""
+
+    cls: FailureClass
+    error: str
+    message: str
+    traceback: str = ""
+    fingerprint: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """
+    One attempt at one task, as it stands in a result log.
+
+    `scores` maps an evaluation set ("cv", "train", "validate", "test", ...) to metric names and values;
+    a metric that is not defined on the set is None. `timings` are seconds of load, fit, predict, score.
+    `final` is False for a failed attempt that will be tried again. `details` holds what is not a
+    number, per set: confusion matrices. `warnings` are (category, text, count).
+    """
+
+    index: int
+    key: TaskKey
+    attempt: int
+    outcome: Outcome
+    final: bool
+    finished_at: float
+    scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    n_rows: Mapping[str, int] = field(default_factory=dict)
+    peak_bytes: int = 0
+    warnings: tuple[tuple[str, str, int], ...] = ()
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None

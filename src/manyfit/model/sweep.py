@@ -1,0 +1,215 @@
+"""
+What a user declares, checked for shape and complete: the normal form of a sweep file.
+
+Everything here is plain frozen values of the standard library, so that it is stored as JSON in a plan
+segment and read back by runners on other machines. Texts that need knowledge of the data or of the
+estimators (column names, SQL conditions, class names, parameters) are checked when planning.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+__pydantic_config__ = {"extra": "forbid"}
+
+Values = tuple[Any, ...]
+Grid = Mapping[str, Values]
+
+
+class Problem(Enum):
+    """What is predicted."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSpec:
+    """
+    Where the rows come from and what the columns mean.
+
+    `source` is a path relative to the sweep file, `sklearn:NAME` or `package.module:function`; `grid`
+    holds arguments of such a function, and each combination is one data variant. `labels` maps the
+    text of a class to the name that is shown, `categories` a category to the labels in it.
+    """
+
+    source: str
+    metadata: str | None = None
+    index: str | None = None
+    target: str | None = None
+    group: str | None = None
+    time: str | None = None
+    problem: Problem | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    grid: Grid = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """A named set of feature columns, as shell-style patterns; excludes win over includes."""
+
+    name: str
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+class FoldKind(Enum):
+    """How the training rows are divided for cross-validation."""
+
+    STRATIFIED = "stratified"
+    PLAIN = "plain"
+    GROUP = "group"
+    STRATIFIED_GROUP = "stratified_group"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folds:
+    """Cross-validation inside the training rows; `shuffle` uses the seed of the cell."""
+
+    n: int
+    kind: FoldKind
+    shuffle: bool = True
+
+
+class SplitKind(Enum):
+    """How a split selects its rows."""
+
+    ALL = "all"
+    """Every row is a training row (for cross-validation alone)."""
+    FILTER = "filter"
+    """SQL conditions on the columns."""
+    RANDOM = "random"
+    """Fractions, stratified by the target of a classification."""
+    GROUPS = "groups"
+    """Whole groups are held out, by name or by fraction."""
+    TIME = "time"
+    """The latest rows are held out."""
+    COLUMN = "column"
+    """A column names the set of each row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """
+    A named selection of training rows and evaluation sets.
+
+    `train` is an SQL condition or None (the rows in no evaluation set). `sets` maps the name of an
+    evaluation set ("validate", "test", or any other) to its recipe: an SQL condition (FILTER), a
+    fraction (RANDOM, TIME, GROUPS), a tuple of group names (GROUPS) or the text in `column` (COLUMN).
+    `validation` asks for the fit on all training rows that is scored on `sets`; `folds` asks for
+    cross-validation inside the training rows. At least one of them holds.
+    """
+
+    name: str
+    kind: SplitKind
+    train: str | None = None
+    sets: Mapping[str, str | float | tuple[str, ...]] = field(default_factory=dict)
+    column: str | None = None
+    seed: int = 0
+    folds: Folds | None = None
+    validation: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSpec:
+    """One declared step: the name of an estimator (scikit-learn's, or an import path) and fixed parameters."""
+
+    use: str
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """
+    A distribution of one parameter.
+
+    `kind` is uniform, loguniform, normal, lognormal (with two numbers in `args`), int, logint (low and
+    high, both included) or choice (the values).
+    """
+
+    kind: str
+    args: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSpec:
+    """
+    A named list of steps with its search: sub-grids, or `draws` candidates from `space`.
+
+    Parameter names are `step__parameter`; a bare name belongs to the last step.
+    """
+
+    name: str
+    steps: tuple[StepSpec, ...]
+    grids: tuple[Grid, ...] = ({},)
+    space: Mapping[str, Distribution] = field(default_factory=dict)
+    draws: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Steps before every pipeline; each combination of `grid` is one data variant of the candidates."""
+
+    steps: tuple[StepSpec, ...] = ()
+    grid: Grid = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of one task: seconds of wall time, bytes of memory (None: no limit), attempts in all."""
+
+    time_seconds: float = 3600.0
+    memory_bytes: int | None = None
+    attempts: int = 3
+
+
+class Models(Enum):
+    """Which fitted models are kept."""
+
+    NONE = "none"
+    BEST = "best"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """What is kept beside scores; `n_best` counts per split for `Models.BEST`."""
+
+    models: Models = Models.NONE
+    n_best: int = 0
+    predictions: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersSpec:
+    """How many workers are started, and BLAS/OpenMP threads for each; None means as many as cores allow."""
+
+    count: int | None = None
+    threads: int = 1
+
+
+PRIORITIES: Mapping[str, int] = {"urgent": 30, "high": 20, "normal": 10, "low": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSpec:
+    """A whole sweep: data x features x prepare x pipelines x splits x folds x seeds, and how to run it."""
+
+    name: str
+    data: DataSpec
+    pipelines: tuple[PipelineSpec, ...]
+    splits: tuple[Split, ...]
+    features: tuple[FeatureSet, ...] = (FeatureSet(name=""),)
+    prepare: Prepare = Prepare()
+    metrics: tuple[str, ...] = ()
+    rank_by: str = ""
+    score_train: bool = True
+    seeds: tuple[int, ...] = (0,)
+    priority: int = PRIORITIES["normal"]
+    limits: Limits = Limits()
+    keep: Keep = Keep()
+    workers: WorkersSpec = WorkersSpec()

@@ -1,0 +1,60 @@
+"""Who works, and what a heartbeat says."""
+
+import enum
+from dataclasses import dataclass
+
+from manyfit.model.keys import UnitId, WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """
+    One worker process, as it registers.
+
+    `boot` identifies the running kernel and process namespace, `pid` and `pid_started` the process in
+    it: together they let another process of the same host see that the worker is dead.
+    """
+
+    id: WorkerId
+    host: str
+    boot: str
+    pid: int
+    pid_started: str
+    version: str
+    threads: int
+    started_at: float
+    cores: int
+    memory_bytes: int
+
+
+class WorkerState(enum.Enum):
+    """What a worker does now."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    IDLE = "idle"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """
+    One heartbeat. `counter` grows by one with each; that it stands still is the only sign of death.
+
+    `unit` and `epoch` name the lease held (None: none), `n_settled` the tasks of that lease that are
+    durable and settled, `n_failed` those of them that failed, `index` the task in progress. `n_total`
+    and `n_total_failed` count what this worker settled since it started.
+    """
+
+    counter: int
+    at: float
+    state: WorkerState
+    unit: UnitId | None = None
+    epoch: int = 0
+    n_settled: int = 0
+    n_failed: int = 0
+    index: int | None = None
+    n_total: int = 0
+    n_total_failed: int = 0
+    memory_bytes: int = 0

@@ -1,0 +1,130 @@
+"""What a plan amounts to, as values that a table, JSON or a notebook can show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.keys import task_key
+from manyfit.model.profile import DataProfile
+from manyfit.plan.costs import Experience
+from manyfit.plan.tasks import Plan
+from manyfit.plan.units import Draft
+
+RESULT_BYTES = 900
+"""Typical bytes that a result leaves on disk, log and compaction together."""
+
+RUNNER_BYTES = 190 << 20
+"""Resident memory of a warm runner with scikit-learn imported, before any data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSummary:
+    """One pipeline of the plan: numbers of candidates, tasks and units, and predicted seconds in all."""
+
+    pipeline: str
+    n_candidates: int
+    n_tasks: int
+    n_units: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstTask:
+    """One of the tasks that start first."""
+
+    key: str
+    pipeline: str
+    params: str
+    split: str
+    fold: int | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSummary:
+    """
+    The plan in numbers.
+
+    `wall_seconds` is the prediction for `n_workers` workers; `n_measured` counts the finished tasks that
+    it learned from (0: formulas alone, good to a factor of about 3).
+    """
+
+    sweep: str
+    n_tasks: int
+    n_candidates: int
+    n_splits: int
+    n_folds: int
+    n_seeds: int
+    n_merged: int
+    pipelines: Sequence[PipelineSummary]
+    cost_seconds: float
+    wall_seconds: float
+    n_workers: int
+    n_measured: int
+    disk_bytes: int
+    worker_bytes: int
+    warnings: Sequence[str]
+    first: Sequence[FirstTask]
+
+    @property
+    def sureness(self) -> str:
+        """Say how good the prediction of time is."""
+        if not self.n_measured:
+            return "estimate from formulas, no earlier fits: rough, a factor of 3 either way"
+        return f"estimate from {self.n_measured:,} earlier fits"
+
+
+def summarise(
+    plan: Plan, draft: Draft, profiles: Mapping[str, DataProfile], experience: Experience, n_first: int = 5
+) -> PlanSummary:
+    """Return the summary of *plan* as it would be published by *draft*."""
+    units: dict[str, int] = {}
+    first: list[FirstTask] = []
+    for segment in draft.segments(plan):
+        for unit in segment.units:
+            units[unit.pipeline] = units.get(unit.pipeline, 0) + 1
+            if len(first) < n_first:
+                candidate, cell = segment.candidates[unit.candidates[0]], segment.cells[unit.cells[0]]
+                first.append(_first(candidate, cell))
+    rows = [
+        PipelineSummary(
+            pipeline=name,
+            n_candidates=len(set(table.candidates)),
+            n_tasks=len(table),
+            n_units=units.get(name, 0),
+            seconds=sum(table.seconds),
+        )
+        for name, table in plan.tasks.items()
+    ]
+    longest = max((max(table.seconds) for table in plan.tasks.values() if len(table)), default=0.0)
+    used = {cell for table in plan.tasks.values() for cell in set(table.cells)}
+    cells = [plan.cells[i] for i in used]
+    return PlanSummary(
+        sweep=draft.header.sweep,
+        n_tasks=plan.n_tasks,
+        n_candidates=sum(row.n_candidates for row in rows),
+        n_splits=len({cell.split for cell in cells}),
+        n_folds=len({cell.fold for cell in cells}),
+        n_seeds=len({cell.seed for cell in cells}),
+        n_merged=plan.n_merged,
+        pipelines=rows,
+        cost_seconds=plan.cost_seconds,
+        wall_seconds=max(longest, plan.cost_seconds / max(1, draft.n_workers)),
+        n_workers=draft.n_workers,
+        n_measured=experience.n_tasks,
+        disk_bytes=plan.n_tasks * RESULT_BYTES + 220 * len(plan.candidates),
+        worker_bytes=RUNNER_BYTES + 3 * max((profile.n_bytes for profile in profiles.values()), default=0),
+        warnings=tuple(plan.warnings),
+        first=first,
+    )
+
+
+def _first(candidate: Candidate, cell: Cell) -> FirstTask:
+    return FirstTask(
+        key=task_key(candidate.key, cell.key),
+        pipeline=candidate.pipeline,
+        params=candidate.label(),
+        split=cell.split,
+        fold=cell.fold,
+        seed=cell.seed,
+    )

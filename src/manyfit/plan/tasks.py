@@ -1,0 +1,112 @@
+"""From candidates and cells to the tasks of a sweep."""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.keys import TaskKey, task_key
+from manyfit.plan.costs import CostModel
+from manyfit.plan.expand import Expansion
+
+
+@dataclass(slots=True)
+class TaskTable:
+    """
+    Tasks as columns, in the order in which they were planned.
+
+    Row t fits `candidates[t]` on `cells[t]` (positions in the plan's tables) in `seconds[t]` predicted
+    seconds. Arrays of numbers, so that a million tasks need 12 MB.
+    """
+
+    candidates: "array[int]" = field(default_factory=lambda: array("I"))
+    cells: "array[int]" = field(default_factory=lambda: array("I"))
+    seconds: "array[float]" = field(default_factory=lambda: array("f"))
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def add(self, candidate: int, cell: int, seconds: float) -> None:
+        self.candidates.append(candidate)
+        self.cells.append(cell)
+        self.seconds.append(seconds)
+
+    def only(self, rows: Sequence[int]) -> "TaskTable":
+        """Return the given rows."""
+        return TaskTable(
+            candidates=array("I", (self.candidates[t] for t in rows)),
+            cells=array("I", (self.cells[t] for t in rows)),
+            seconds=array("f", (self.seconds[t] for t in rows)),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """
+    Every task of a sweep. `tasks` holds the tasks of each pipeline.
+
+    `n_merged` counts tasks that were planned twice under different names and are one.
+    """
+
+    candidates: Sequence[Candidate]
+    cells: Sequence[Cell]
+    tasks: Mapping[str, TaskTable]
+    n_merged: int
+    warnings: Sequence[str] = ()
+
+    @property
+    def n_tasks(self) -> int:
+        return sum(len(table) for table in self.tasks.values())
+
+    @property
+    def cost_seconds(self) -> float:
+        return sum(sum(table.seconds) for table in self.tasks.values())
+
+    def key(self, candidate: int, cell: int) -> TaskKey:
+        return task_key(self.candidates[candidate].key, self.cells[cell].key)
+
+    def keys(self) -> Iterator[TaskKey]:
+        """Yield the key of every task, pipeline by pipeline in planned order."""
+        for table in self.tasks.values():
+            for candidate, cell in zip(table.candidates, table.cells, strict=True):
+                yield self.key(candidate, cell)
+
+    def where(self, wanted: Callable[[int, int], bool]) -> "Plan":
+        """Return the plan with only the tasks (candidate, cell) that are wanted."""
+        kept = {}
+        for name, table in self.tasks.items():
+            rows = [t for t in range(len(table)) if wanted(table.candidates[t], table.cells[t])]
+            if rows:
+                kept[name] = table if len(rows) == len(table) else table.only(rows)
+        return replace(self, tasks=kept)
+
+
+def make_plan(expansion: Expansion, costs: CostModel) -> Plan:
+    """Combine candidates and cells into tasks."""
+    candidates: list[Candidate] = []
+    cells: dict[str, int] = {}
+    table_of_cells: list[Cell] = []
+    tasks: dict[str, TaskTable] = {}
+    n_merged = 0
+    for pipeline, made in expansion.made.items():
+        table = tasks.setdefault(pipeline, TaskTable())
+        for one in made:
+            position = len(candidates)
+            candidates.append(one.candidate)
+            for group in expansion.groups[one.candidate.variant]:
+                merged = not one.seeded and group.unseeded is not None
+                n_merged += len(group.cells) - 1 if merged else 0
+                for cell in [group.unseeded] if merged and group.unseeded else group.cells:
+                    at = cells.setdefault(cell.key, len(cells))
+                    if at == len(table_of_cells):
+                        table_of_cells.append(cell)
+                    table.add(position, at, costs.seconds(one.candidate, cell))
+        n_merged += expansion.n_merged.get(pipeline, 0) * _n_cells(expansion)
+    return Plan(
+        candidates=candidates, cells=table_of_cells, tasks=tasks, n_merged=n_merged, warnings=expansion.warnings
+    )
+
+
+def _n_cells(expansion: Expansion) -> int:
+    """Return the number of cells of one data variant: a merged candidate saves that many tasks."""
+    return max((sum(len(group.cells) for group in groups) for groups in expansion.groups.values()), default=0)

@@ -1,0 +1,18 @@
+"""What to do about failures."""
+
+from collections.abc import Mapping
+
+from manyfit.model.result import FailureClass
+
+ADVICE: Mapping[FailureClass, str] = {
+    FailureClass.USER: "correct the pipeline or the data (an imputer for missing values); then run again",
+    FailureClass.DATA: "put the data back as it was planned, or submit the sweep again",
+    FailureClass.OOM: "manyfit retry --class oom --memory x2",
+    FailureClass.TIMEOUT: "manyfit retry --class timeout --time x2",
+    FailureClass.CRASH: "manyfit logs shows the last words; then manyfit retry --class crash",
+    FailureClass.PREEMPTED: "manyfit retry --class preempted",
+    FailureClass.HOST_LOST: "check the memory of the host, its workers died; then manyfit retry --class host-lost",
+    FailureClass.INFRASTRUCTURE: "check disk and network; then manyfit retry --class infrastructure",
+    FailureClass.ENVIRONMENT: "install what is named; then manyfit retry --class environment",
+}
+"""What a person can do about failures of each class."""

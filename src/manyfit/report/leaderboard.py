@@ -1,0 +1,185 @@
+"""Candidates in order of their scores."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import polars as pl
+
+from manyfit.contracts.store import Store
+from manyfit.model.errors import NotFound
+from manyfit.model.keys import CandidateKey, CellKey, task_key
+from manyfit.model.mistake import did_you_mean
+from manyfit.report.aggregate import GROUP, aggregated
+from manyfit.report.frames import NEEDED, Results, load_results, ranking_of
+from manyfit.report.lines import COLUMNS
+from manyfit.report.planned import PlanTables, label_of, removed_tasks, segments_of
+
+_READ = NEEDED | {*GROUP, "pipeline", "features", "params", "outcome", "time_fit"}
+LEAVE_OUT = frozenset(COLUMNS) - _READ
+
+GreaterIsBetter = Callable[[str], bool]
+
+
+def scorers_rise(metric: str) -> bool:
+    """Every scorer of scikit-learn is better when greater: losses have a sign in front (`neg_log_loss`)."""
+    del metric
+    return True
+
+
+def leaderboard(
+    store: Store,
+    *,
+    top: int | None = None,
+    metric: str | None = None,
+    split: str | None = None,
+    pipeline: str | None = None,
+    greater_is_better: GreaterIsBetter = scorers_rise,
+) -> pl.DataFrame:
+    """
+    Return one row for each candidate on each split, best first; *top* of each split.
+
+    Columns: rank (in its split), pipeline, params (as shown), split, variant, features, set, score, std, the other
+    metrics on the same set (mean), the ranking metric on the other sets as `<set>_<metric>`, n_done, n_planned,
+    n_failed, time_fit (mean seconds), candidate_key. `score` is the mean of *metric* (the sweep's own when None)
+    over folds and seeds, on the set "cv" where the split has it, else "validate", else the first other
+    set that is not "train". Equal scores stand in the order of their candidate keys, candidates without
+    a score last. Raises `NotFound` for a metric, split or pipeline that no result has, when there are results.
+    """
+    metric = metric or ranking_of(store).rank_by
+    results = load_results(store, leave_out=LEAVE_OUT)
+    frame = aggregated_by(results, metric, split=split, pipeline=pipeline)
+    ranked = rank(frame, results, metric, descending=greater_is_better(metric))
+    if top is not None:
+        ranked = ranked.filter(pl.col("rank") <= top)
+    return _shaped(_with_params(_with_planned(ranked, store, results), results), results, metric)
+
+
+def aggregated_by(
+    results: Results, metric: str, *, split: str | None = None, pipeline: str | None = None
+) -> pl.DataFrame:
+    """Return the means of all scores by candidate and split, with deviations for *metric*."""
+    frame = results.frame
+    for column, wanted in (("split", split), ("pipeline", pipeline)):
+        if wanted is not None:
+            frame = frame.filter(pl.col(column) == wanted)
+    names = [f"{name}_{kind}" for name, kind in results.scores]
+    ranking = [f"{name}_{kind}" for name, kind in results.scores if kind == metric]
+    table = aggregated(frame, names, stds=ranking).collect(engine="streaming")
+    if table.is_empty():
+        _check_named(results, "split", split)
+        _check_named(results, "pipeline", pipeline)
+    elif not ranking and results.scores:
+        _refuse("metric", metric, results.metrics())
+    return table
+
+
+def _check_named(results: Results, column: str, wanted: str | None) -> None:
+    if wanted is None:
+        return
+    known = results.frame.select(pl.col(column).unique().sort()).collect(engine="streaming")[column].to_list()
+    if known and wanted not in known:
+        _refuse(column, wanted, known)
+
+
+def _refuse(what: str, wanted: str, known: Iterable[str]) -> None:
+    names = list(known)
+    raise NotFound(
+        f'no result has the {what} "{wanted}"{did_you_mean(wanted, names)} (there are: {", ".join(names)})'
+    )
+
+
+def rank(table: pl.DataFrame, results: Results, metric: str, *, descending: bool = True) -> pl.DataFrame:
+    """Return *table* in order, with rank, set, score and std; see `leaderboard`."""
+    parts = [
+        _scored(part, ranking_set(part, results, metric), metric)
+        for part in table.sort("split").partition_by("split", maintain_order=True)
+    ]
+    if not parts:
+        parts = [_scored(table, None, metric)]
+    ordered = pl.concat(parts).sort(
+        "split", "score", "candidate_key", "variant", descending=[False, descending, False, False], nulls_last=True
+    )
+    return ordered.with_columns(pl.int_range(1, pl.len() + 1).over("split").alias("rank"))
+
+
+def ranking_set(part: pl.DataFrame, results: Results, metric: str) -> str | None:
+    """Return the set that ranks the candidates of one split: cv, else validate, else another, never train."""
+    scored = [name for name, kind in results.scores if kind == metric and part[f"count_{name}_{metric}"].sum() > 0]
+    others = sorted(name for name in scored if name != "train")
+    return next((name for name in ("cv", "validate", *others) if name in scored), None)
+
+
+def _scored(part: pl.DataFrame, name: str | None, metric: str) -> pl.DataFrame:
+    if name is None:
+        score = std = pl.lit(None, dtype=pl.Float64)
+    else:
+        score, std = pl.col(f"{name}_{metric}"), pl.col(f"std_{name}_{metric}")
+    return part.with_columns(score.alias("score"), std.alias("std"), pl.lit(name, dtype=pl.String).alias("set"))
+
+
+def _with_params(ranked: pl.DataFrame, results: Results) -> pl.DataFrame:
+    # Texts only for the rows shown: reading them for all costs more than the ranking.
+    keys = ranked.select(pl.col("candidate_key").unique()).lazy()
+    params = results.frame.select("candidate_key", "params").join(keys, on="candidate_key", how="semi")
+    labels = (
+        params.unique("candidate_key", keep="any")
+        .collect(engine="streaming")
+        .with_columns(pl.col("params").map_elements(label_of, return_dtype=pl.String))
+    )
+    return ranked.join(labels, on="candidate_key", how="left", maintain_order="left")
+
+
+def _with_planned(ranked: pl.DataFrame, store: Store, results: Results) -> pl.DataFrame:
+    if results.complete:
+        return ranked.with_columns((pl.col("n_done") + pl.col("n_failed")).alias("n_planned"))
+    tables = PlanTables(store, with_params=False)
+    for segment in segments_of(store):
+        tables.load(segment)
+    tasks = tables.planned(ranked["candidate_key"].unique().to_list())
+    removed = removed_tasks(store)
+    if removed:
+        tasks = tasks.filter(_active(tasks, removed))
+    planned = tasks.group_by(GROUP).agg(pl.len().cast(pl.Int64).alias("n_planned"))
+    return ranked.join(planned, on=GROUP, how="left", maintain_order="left")
+
+
+def _active(tasks: pl.DataFrame, removed: frozenset[str]) -> pl.Series:
+    pairs = tasks.select("candidate_key", "cell_key").iter_rows()
+    active = [task_key(CandidateKey(candidate), CellKey(cell)) not in removed for candidate, cell in pairs]
+    return pl.Series(values=active, dtype=pl.Boolean)
+
+
+def _shaped(ranked: pl.DataFrame, results: Results, metric: str) -> pl.DataFrame:
+    others = [kind for kind in results.metrics() if kind != metric]
+    sets = [name for name, kind in results.scores if kind == metric and _elsewhere(ranked, name)]
+    return ranked.select(
+        "rank",
+        "pipeline",
+        "params",
+        "split",
+        "variant",
+        "features",
+        "set",
+        "score",
+        "std",
+        *(_on_ranking_set(ranked, results, kind).alias(kind) for kind in others),
+        *(f"{name}_{metric}" for name in sets),
+        "n_done",
+        "n_planned",
+        "n_failed",
+        "time_fit",
+        "candidate_key",
+    )
+
+
+def _elsewhere(ranked: pl.DataFrame, name: str) -> bool:
+    """Whether *name* is not the ranking set of every row: then its scores say something more."""
+    return bool((ranked["set"] != name).any())
+
+
+def _on_ranking_set(ranked: pl.DataFrame, results: Results, kind: str) -> pl.Expr:
+    used: Sequence[str] = ranked["set"].drop_nulls().unique().to_list()
+    chosen = pl.lit(None, dtype=pl.Float64)
+    for name in used:
+        if (name, kind) in results.scores:
+            chosen = pl.when(pl.col("set") == name).then(pl.col(f"{name}_{kind}")).otherwise(chosen)
+    return chosen

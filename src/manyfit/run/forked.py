@@ -1,0 +1,341 @@
+"""Runners in processes of their own, forked from a template that has the executor imported."""
+
+import contextlib
+import errno
+import json
+import mmap
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from manyfit.model.errors import UserError
+from manyfit.run.limits import thread_environment
+from manyfit.run.messages import LENGTH, Frame, Kind, Order, order_to_json, take_frames
+from manyfit.run.processes import adopt_orphans, kernel_oom_kills, kill_children, private_bytes, tree_of
+
+_MARK = "MANYFIT_WORKER_MARK"
+_CHUNK = 1 << 20
+_TEMPLATE_LIVES = 5
+
+
+class _Child:
+    """One forked runner, as the worker sees it: its pipes, and what has been told to it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.pid: int | None = None
+        self.known_segments: set[str] = set()
+        self.unsent = bytearray()
+        self.received = bytearray()
+        self.oom_kills_before = kernel_oom_kills()
+        theirs_orders, self.orders = os.pipe()
+        self.frames, theirs_frames = os.pipe()
+        stop_file = _shared_page()
+        self.stop = mmap.mmap(stop_file, mmap.PAGESIZE)
+        self.theirs = (theirs_orders, theirs_frames, stop_file)
+        os.set_blocking(self.orders, False)
+        os.set_blocking(self.frames, False)
+
+    def close_theirs(self) -> None:
+        for descriptor in self.theirs:
+            os.close(descriptor)
+        self.theirs = ()  # type: ignore[assignment]
+
+    def close(self) -> None:
+        self.close_theirs()
+        os.close(self.orders)
+        os.close(self.frames)
+        self.stop.close()
+
+    def drain(self) -> list[Frame]:
+        """Return what the runner has sent and nobody has read; what is cut off stays unread."""
+        while part := _read_some(self.frames):
+            self.received += part
+            if len(part) < _CHUNK:
+                break
+        return list(take_frames(self.received))
+
+
+class ForkedRunner:
+    """
+    The `Runner` of a worker process. One thread only; Linux, or macOS without the process-tree parts.
+
+    `threads` goes into the environment of the numerical libraries before they are imported. `output`
+    receives what user code prints (None: this process's own). A second executor replaces the template.
+    """
+
+    def __init__(
+        self, *, threads: int = 1, output: Path | None = None, mark: str = "", start_seconds: float = 300.0
+    ) -> None:
+        if not hasattr(os, "fork") or not hasattr(socket, "send_fds"):
+            raise UserError("workers need a system with fork and Unix sockets: run manyfit on Linux or macOS")
+        self._environment = thread_environment(threads)
+        self._output = output
+        self._mark = mark or f"{os.getpid()}-{time.monotonic_ns()}"
+        self._start_seconds = start_seconds
+        self._selector: selectors.BaseSelector | None = None
+        self._template: subprocess.Popen[bytes] | None = None
+        self._link: socket.socket | None = None
+        self._reports = bytearray()
+        self._executor = ""
+        self._ready_until: float | None = None
+        self._start_bytes = 0
+        self._n_template_deaths = 0
+        self._child: _Child | None = None
+        self._n_children = 0
+        self._serial = 0
+
+    # -- the Runner protocol -----------------------------------------------------------------------
+
+    def attach(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+
+    def eager(self) -> bool:
+        return False
+
+    def begin(self, order: Order) -> None:
+        child = self._child or self._fork(order.work.header.executor)
+        self._serial = order.serial
+        new = order.segment not in child.known_segments
+        child.known_segments.add(order.segment)
+        child.unsent += order_to_json(order, with_header=new)
+        self._send(child)
+
+    def read(self) -> list[Frame]:
+        child = self._child
+        frames: list[Frame] = []
+        if child is not None:
+            if child.unsent:
+                self._send(child)
+            frames = child.drain()
+            if frames:
+                self._n_template_deaths = 0
+        return frames + self._hear()
+
+    def stop(self) -> None:
+        if self._child is not None:
+            LENGTH.pack_into(self._child.stop, 0, self._serial)
+
+    def terminate(self) -> None:
+        if self._child is not None:
+            self._ask({"do": "terminate", "number": self._child.number})
+
+    def kill(self) -> list[Frame]:
+        if self._child is None:
+            return []
+        self._ask({"do": "kill", "number": self._child.number})
+        return self._forget_child()
+
+    def private_bytes(self) -> int:
+        if self._child is None or self._child.pid is None:
+            return 0
+        return max(0, private_bytes(tree_of(self._child.pid)) - self._start_bytes)
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._forget_child()
+        self._end_template()
+        adopt_orphans(False)
+
+    # -- the runner --------------------------------------------------------------------------------
+
+    def _fork(self, executor: str) -> _Child:
+        if self._link is None or executor != self._executor:
+            self._start_template(executor)
+        assert self._link is not None
+        self._n_children += 1
+        child = self._child = _Child(self._n_children)
+        request = json.dumps({"do": "fork", "number": child.number}).encode() + b"\n"
+        with contextlib.suppress(ConnectionError):
+            socket.send_fds(self._link, [request], list(child.theirs))
+        child.close_theirs()
+        self._watch(child.frames)
+        return child
+
+    def _send(self, child: _Child) -> None:
+        """Send what the pipe takes now; the selector says when it takes more."""
+        try:
+            while child.unsent:
+                del child.unsent[: os.write(child.orders, child.unsent)]
+        except BlockingIOError:
+            self._watch(child.orders, selectors.EVENT_WRITE)
+            return
+        except BrokenPipeError:
+            child.unsent.clear()
+        self._unwatch(child.orders)
+
+    def _forget_child(self) -> list[Frame]:
+        child = self._child
+        assert child is not None
+        frames = child.drain()
+        self._unwatch(child.frames)
+        self._unwatch(child.orders)
+        child.close()
+        self._child = None
+        return frames
+
+    # -- the template ------------------------------------------------------------------------------
+
+    def _start_template(self, executor: str) -> None:
+        self._end_template()
+        adopt_orphans()
+        self._link, theirs = socket.socketpair()
+        with theirs, self._opened_output() as output:
+            self._template = subprocess.Popen(
+                [sys.executable, "-P", "-m", "manyfit.run.template", str(theirs.fileno()), executor],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._template_environment(),
+                start_new_session=True,
+            )
+        self._executor = executor
+        self._ready_until = time.monotonic() + self._start_seconds
+        self._watch(self._link.fileno())
+
+    def _opened_output(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext() if self._output is None else self._output.open("ab")
+
+    def _template_environment(self) -> Mapping[str, str]:
+        path = os.pathsep.join(dict.fromkeys(os.path.abspath(entry) for entry in sys.path))
+        return {
+            **os.environ,
+            **self._environment,
+            "PYTHONHASHSEED": "0",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": path,
+            _MARK: self._mark,
+        }
+
+    def _ask(self, request: Mapping[str, Any]) -> None:
+        if self._link is not None:
+            with contextlib.suppress(ConnectionError):
+                self._link.sendall(json.dumps(request).encode() + b"\n")
+
+    def _hear(self) -> list[Frame]:
+        """Return the frames that the reports of the template amount to."""
+        if self._link is None:
+            return []
+        try:
+            data = self._link.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return self._slow_start()
+        except ConnectionError:
+            data = b""
+        self._reports += data
+        *lines, rest = self._reports.split(b"\n")
+        self._reports = bytearray(rest)
+        frames = [frame for line in lines for frame in self._reported(json.loads(line))]
+        return frames if data else frames + self._template_died()
+
+    def _reported(self, report: Mapping[str, Any]) -> list[Frame]:
+        child = self._child
+        if report["said"] == "ready":
+            self._ready_until = None
+            self._start_bytes = report["private_bytes"]
+        elif report["said"] == "unable":
+            self._n_template_deaths = _TEMPLATE_LIVES
+            return self._unable(f'the executor "{self._executor}" cannot be imported: {report["message"]}')
+        elif child is None or report["number"] != child.number:
+            return []
+        elif report["said"] == "forked":
+            child.pid = report["pid"]
+        else:
+            evidence = _exit_evidence(report["status"], report["peak_kib"], child)
+            return [*self._forget_child(), Frame(Kind.DIED, 0, json.dumps(evidence).encode())]
+        return []
+
+    def _slow_start(self) -> list[Frame]:
+        if self._ready_until is None or time.monotonic() < self._ready_until:
+            return []
+        return self._unable(f'importing the executor "{self._executor}" took over {self._start_seconds:g} s')
+
+    def _template_died(self) -> list[Frame]:
+        """Clean up after a template that was killed; its runner was killed by the kernel with it."""
+        self._n_template_deaths += 1
+        if self._n_template_deaths >= _TEMPLATE_LIVES:
+            return self._unable("the process that forks runners died again and again; see the log of this worker")
+        frames: list[Frame] = []
+        if self._child is not None:
+            frames = [*self._forget_child(), Frame(Kind.DIED, 0, b'{"template":true}')]
+        self._end_template()
+        return frames
+
+    def _unable(self, message: str) -> list[Frame]:
+        frames = [] if self._child is None else self._forget_child()
+        self._end_template()
+        return [*frames, Frame(Kind.UNABLE, 0, message.encode())]
+
+    def _end_template(self) -> None:
+        """Close the socket, at which the template kills its runner and exits, and see to it that it did."""
+        if self._link is not None:
+            self._unwatch(self._link.fileno())
+            self._link.close()
+        self._link, self._reports, self._ready_until = None, bytearray(), None
+        if self._template is not None:
+            try:
+                self._template.wait(timeout=3)
+            except subprocess.TimeoutExpired:
+                self._template.kill()
+                self._template.wait()
+            self._template = None
+            kill_children(marked=f"{_MARK}={self._mark}".encode())
+
+    # -- the selector ------------------------------------------------------------------------------
+
+    def _watch(self, descriptor: int, events: int = selectors.EVENT_READ) -> None:
+        if self._selector is not None and descriptor not in self._selector.get_map():
+            self._selector.register(descriptor, events)
+
+    def _unwatch(self, descriptor: int) -> None:
+        if self._selector is not None and descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+
+
+def _exit_evidence(status: int, peak_kib: int, child: _Child) -> dict[str, Any]:
+    evidence: dict[str, Any] = {"peak_bytes": peak_kib * 1024}
+    if os.WIFSIGNALED(status):
+        evidence["signal"] = _signal_name(os.WTERMSIG(status))
+        evidence["kernel_oom"] = (
+            os.WTERMSIG(status) == signal.SIGKILL and kernel_oom_kills() > child.oom_kills_before
+        )
+    else:
+        evidence["exit_code"] = os.waitstatus_to_exitcode(status)
+    return evidence
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _shared_page() -> int:
+    """Return the descriptor of one page of memory that worker and runner both map."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("manyfit-stop")
+    else:
+        descriptor, name = tempfile.mkstemp(prefix="manyfit-stop-")
+        os.unlink(name)
+    os.ftruncate(descriptor, mmap.PAGESIZE)
+    return descriptor
+
+
+def _read_some(descriptor: int) -> bytes:
+    """Return what can be read now, nothing at the end of the pipe or when there is nothing."""
+    try:
+        return os.read(descriptor, _CHUNK)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EBADF):
+            return b""
+        raise

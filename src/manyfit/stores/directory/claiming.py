@@ -1,0 +1,115 @@
+"""Choosing and claiming a unit."""
+
+import secrets
+import zlib
+from collections.abc import Callable, Iterator
+
+from manyfit.contracts.store import Wanted
+from manyfit.model.keys import UnitId, WorkerId
+from manyfit.model.lease import Lease
+from manyfit.model.unit import root_of
+from manyfit.stores.directory import wire
+from manyfit.stores.directory.disk import Disk
+from manyfit.stores.directory.known import Known
+from manyfit.stores.directory.layout import Layout
+from manyfit.stores.directory.log import Place
+from manyfit.stores.directory.publish import publish
+from manyfit.stores.directory.view import SegmentView
+
+_WIDEST = 1024
+
+
+class Claimer:
+    """
+    Claims units in plan order, unless others are at it.
+
+    Every claim that someone else has made meanwhile doubles the window of units among which the next one
+    is chosen, by a hash of the worker's id; every success halves it. So one worker alone keeps exact
+    plan order, while 700 that start together spread over the plan within a few tries.
+    """
+
+    def __init__(
+        self, disk: Disk, layout: Layout, known: Known, clock: Callable[[], float], symbolic: bool
+    ) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._known = known
+        self._clock = clock
+        self._symbolic = symbolic
+        self._window = 1
+        self._n_tries = 0
+        self._wanted: Wanted | None = None
+        self._unwanted: set[UnitId] = set()
+
+    def claim(self, worker: WorkerId, wanted: Wanted | None, place: Place) -> tuple[SegmentView, Lease] | None:
+        """Claim a unit for *worker*, whose log goes on at *place*; None when nothing known is claimable."""
+        if wanted is not self._wanted:
+            self._wanted, self._unwanted = wanted, set()
+        for view, unit in self._choices(worker):
+            lease = self._offer(view, unit, worker)
+            if lease is None:
+                continue
+            if self._take(view, lease, place):
+                self._window = max(1, self._window // 2)
+                return view, lease
+            self._window = min(_WIDEST, self._window * 2)
+        return None
+
+    def _choices(self, worker: WorkerId) -> Iterator[tuple[SegmentView, UnitId]]:
+        """Yield free units, each at most once; all of a higher priority before any of a lower one."""
+        for view in self._known.views_by_priority():
+            skipped = 0
+            while skipped < len(view.free):
+                width = min(self._window, len(view.free) - skipped)
+                self._n_tries += 1
+                choice = skipped + (zlib.crc32(f"{worker}/{self._n_tries}".encode()) % width if width > 1 else 0)
+                unit = view.free[choice]
+                if unit in self._unwanted:
+                    skipped += 1
+                    self._swap(view, choice, skipped - 1)
+                    continue
+                yield view, unit
+                if choice < len(view.free) and view.free[choice] == unit:
+                    skipped += 1
+                    self._swap(view, choice, skipped - 1)
+
+    @staticmethod
+    def _swap(view: SegmentView, choice: int, place: int) -> None:
+        """Move a unit that was looked at in vain to the front, where it is not looked at again."""
+        if choice != place:
+            view.free.insert(place, view.free.pop(choice))
+
+    def _offer(self, view: SegmentView, unit: UnitId, worker: WorkerId) -> Lease | None:
+        """Return the lease that *worker* would get on *unit*, None when there is nothing to get."""
+        tasks = self._known.runnable(view, unit)
+        if not tasks:
+            view.dead.add(unit)
+            view.free.remove(unit)
+            return None
+        if self._wanted is not None:
+            root = view.plan.unit(root_of(unit))
+            tasks = tuple(task for task in tasks if self._wanted(root, task.index))
+            if not tasks:
+                self._unwanted.add(unit)
+                return None
+        epoch = view.last_ended(unit) + 1
+        return Lease(unit=unit, epoch=epoch, worker=worker, position=self._known.chain.position, tasks=tasks)
+
+    def _take(self, view: SegmentView, lease: Lease, place: Place) -> bool:
+        """Publish the claim of *lease*; the end of the epoch before is known to be there."""
+        path = self._layout.claim(view.plan.id, lease.unit, lease.epoch)
+        claim = wire.Claim(
+            unit=lease.unit,
+            epoch=lease.epoch,
+            worker=lease.worker,
+            position=lease.position,
+            nonce=secrets.token_hex(8),
+            at=self._clock(),
+            log=place,
+        )
+        won = not self._disk.exists(path) and publish(
+            self._disk, path, wire.claim_bytes(claim), symbolic=self._symbolic
+        )
+        view.free.remove(lease.unit)
+        view.saw_claim(lease.unit, lease.epoch)
+        return won

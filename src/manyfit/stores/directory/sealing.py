@@ -1,0 +1,85 @@
+"""Ending the epochs of workers that are lost."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from manyfit.model.keys import UnitId, WorkerId
+from manyfit.model.lease import End
+from manyfit.model.worker import Beat, WorkerInfo, WorkerState
+from manyfit.stores.directory import wire
+from manyfit.stores.directory.disk import Disk
+from manyfit.stores.directory.layout import Layout
+from manyfit.stores.directory.liveness import is_gone
+from manyfit.stores.directory.log_reader import durable, read_beat
+from manyfit.stores.directory.view import SegmentView
+from manyfit.stores.ends import sealed
+
+PublishEnd = Callable[[SegmentView, UnitId, int, End, str], bool]
+
+
+class Sealer:
+    """Judges which workers are lost, by what this handle itself has seen, and seals what they held."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        layout: Layout,
+        monotonic: Callable[[], float],
+        patience: float,
+        publish_end: PublishEnd,
+        by: WorkerId,
+    ) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._monotonic = monotonic
+        self._patience = patience
+        self._publish_end = publish_end
+        self._by = by
+        self._heard: dict[WorkerId, tuple[int, float]] = {}
+        self._infos: dict[WorkerId, WorkerInfo | None] = {}
+
+    def seal_if_lost(self, view: SegmentView, unit: UnitId, workers: Sequence[WorkerId] | None) -> bool:
+        """Seal the open epoch of *unit* if its holder is among *workers* or, for None, seems dead."""
+        claim = view.claim(unit, view.last_claimed(unit))
+        lost = claim.worker in workers if workers is not None else self.seems_dead(claim.worker)
+        return lost and self._seal(view, claim)
+
+    def seems_dead(self, worker: WorkerId, beat: Beat | None = None) -> bool:
+        """Whether *worker* ended, or was not heard of for as long as this handle's patience."""
+        beat = beat or read_beat(self._disk, self._layout, worker)
+        now = self._monotonic()
+        counter = beat.counter if beat else 0
+        heard = self._heard.get(worker)
+        if heard is None or heard[0] != counter:
+            self._heard[worker] = (counter, now)
+        elif now - heard[1] >= self._patience:
+            return True
+        if beat is not None and beat.state is WorkerState.STOPPED:
+            return True
+        info = self.info(worker)
+        return info is not None and is_gone(info) is True
+
+    def info(self, worker: WorkerId) -> WorkerInfo | None:
+        """Return what *worker* registered as."""
+        if self._infos.get(worker) is None:
+            data = self._disk.read(self._layout.worker(worker))
+            self._infos[worker] = wire.worker_from(data) if data else None
+        return self._infos[worker]
+
+    def _seal(self, view: SegmentView, claim: wire.Claim) -> bool:
+        if (found := view.read_end(claim.unit, claim.epoch)) is not None:
+            view.saw_end(claim.unit, claim.epoch, found)
+            return False
+        beat = read_beat(self._disk, self._layout, claim.worker)
+        on_it = beat is not None and beat.unit == claim.unit and beat.epoch == claim.epoch
+        left = durable(self._disk, self._layout, claim.worker, claim.log, claim.unit, claim.epoch)
+        end = sealed(
+            view.own(claim.unit),
+            view.before(claim.unit),
+            left.attempts,
+            beat.index if beat is not None and on_it else None,
+            self._by,
+        )
+        nonce = secrets.token_hex(8)
+        return self._publish_end(view, claim.unit, claim.epoch, replace(end, spans=left.spans), nonce)

@@ -1,0 +1,128 @@
+"""How the end of an epoch follows from what a holder says, or from what a lost holder left behind."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from manyfit.model.errors import Refused
+from manyfit.model.keys import WorkerId
+from manyfit.model.lease import Assigned, End, EndKind, Lease, TaskMark
+
+SYNC_BYTES = 256 * 1024
+"""`Store.record` makes everything durable when this much is waiting ..."""
+SYNC_SECONDS = 0.05
+"""... or when the oldest waiting byte is this old."""
+
+LEFT = TaskMark.LEFT.value
+CANCELLED = TaskMark.CANCELLED.value
+
+Attempt = tuple[int, int, bool, bool]
+"""What a result line says about the state of its task: index, attempt, succeeded, final."""
+
+
+def left_of(own: Sequence[int], previous: End | None) -> tuple[Assigned, ...]:
+    """Return the tasks that are left of a unit whose tasks are *own* after its end *previous*."""
+    if previous is None:
+        return tuple(Assigned(index=index) for index in own)
+    return previous.left()
+
+
+def inherited(own: Sequence[int], parent: End) -> End:
+    """Return what a child of the split *parent*, with the tasks *own*, goes on from: a split forgives nothing."""
+    mine = set(own)
+    return End(
+        kind=EndKind.YIELDED,
+        indices=tuple(own),
+        marks=LEFT * len(own),
+        attempts=tuple((index, count) for index, count in parent.attempts if index in mine),
+        losses=tuple((index, count) for index, count in parent.losses if index in mine),
+    )
+
+
+def concluded(end: End, lease: Lease, own: Sequence[int], previous: End | None, withdrawn: Collection[int]) -> End:
+    """
+    Return the end of the epoch of *lease* that is published when its holder says *end*.
+
+    A holder speaks for the tasks of its lease only: all other marks are those of *previous*. What is
+    *withdrawn* (cancelled, removed, superseded) and not settled is marked as cancelled, and nothing
+    else is. The kind follows from what is left, so that DONE always means that everything is settled.
+    """
+    given = dict(zip(end.indices, end.marks, strict=True))
+    if strangers := given.keys() - set(own):
+        raise Refused(f"end of unit {lease.unit} names tasks {sorted(strangers)}, which are not tasks of it")
+    marks = _marks(own, previous)
+    for task in lease.tasks:
+        said = given.get(task.index, LEFT)
+        marks[task.index] = LEFT if said == CANCELLED else said
+    for index in withdrawn:
+        if marks.get(index) == LEFT:
+            marks[index] = CANCELLED
+    attempts = {task.index: task.attempts for task in lease.tasks} | dict(end.attempts)
+    losses = {task.index: task.losses for task in lease.tasks} | dict(end.losses)
+    return _end(end.kind, own, marks, previous, attempts, losses, end.parts, lease.worker)
+
+
+def sealed(
+    own: Sequence[int], previous: End | None, durable: Iterable[Attempt], lost: int | None, by: WorkerId
+) -> End:
+    """
+    Return the end that seals an epoch whose holder left the *durable* records behind.
+
+    *lost* is the task that the holder was on, if that is known: it is charged with a loss unless it is settled.
+    """
+    marks = _marks(own, previous)
+    attempts: dict[int, int] = dict(previous.attempts) if previous else {}
+    losses: dict[int, int] = dict(previous.losses) if previous else {}
+    for index, attempt, succeeded, final in durable:
+        if index not in marks:
+            continue
+        attempts[index] = max(attempt, attempts.get(index, 0))
+        if final and marks[index] == LEFT:
+            marks[index] = (TaskMark.DONE if succeeded else TaskMark.FAILED).value
+    if lost is not None and marks.get(lost) == LEFT:
+        losses[lost] = losses.get(lost, 0) + 1
+    return _end(EndKind.SEALED, own, marks, previous, attempts, losses, (), by)
+
+
+def _marks(own: Sequence[int], previous: End | None) -> dict[int, str]:
+    return dict(zip(own, previous.marks if previous else LEFT * len(own), strict=True))
+
+
+def _end(  # noqa: PLR0917 - the fields of one end
+    kind: EndKind,
+    own: Sequence[int],
+    marks: Mapping[int, str],
+    previous: End | None,
+    attempts: Mapping[int, int],
+    losses: Mapping[int, int],
+    parts: Sequence[Sequence[int]],
+    by: WorkerId,
+) -> End:
+    left = [index for index in own if marks[index] == LEFT]
+    children = _parts(parts, left) if kind is EndKind.SPLIT else ()
+    if not left:
+        kind = EndKind.DONE
+    elif kind is EndKind.DONE:
+        kind = EndKind.YIELDED
+    return End(
+        kind=kind,
+        indices=tuple(own),
+        marks="".join(marks[index] for index in own),
+        attempts=_nonzero(left, {**(dict(previous.attempts) if previous else {}), **attempts}),
+        losses=_nonzero(left, {**(dict(previous.losses) if previous else {}), **losses}),
+        parts=children,
+        by=by,
+    )
+
+
+def _parts(parts: Sequence[Sequence[int]], left: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Divide exactly what is left: nothing settled gets into a child, nothing left is in none or two."""
+    open_indices = dict.fromkeys(left)
+    children = []
+    for part in parts:
+        child = tuple(index for index in part if open_indices.pop(index, 0) is None)
+        children.append(child)
+    children.append(tuple(open_indices))
+    return tuple(child for child in children if child)
+
+
+def _nonzero(left: Sequence[int], counts: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
+    return tuple((index, counts[index]) for index in left if counts.get(index))

@@ -1,0 +1,157 @@
+"""Commands before anything runs: init, plan, submit, and mistakes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.calls import N_TASKS, SWEEP
+
+from manyfit.cli.documents import JSON_KEYS
+
+
+def write(text: str, name: str = "sweep.toml") -> None:
+    Path(name).write_text(text)
+
+
+def test_init_writes_a_sweep_that_can_be_planned(here: Any) -> None:
+    """The first three commands of a beginner work as they stand."""
+    assert here("init").out.endswith("next: manyfit plan sweep.toml\n")
+    said = here("plan", "sweep.toml")
+    assert said.out.startswith("digits: ")
+    assert said.out.endswith("next: manyfit run sweep.toml\n")
+    assert not Path("digits.sweep").exists()
+
+
+def test_init_does_not_replace_a_file(here: Any) -> None:
+    """A sweep that somebody wrote is not lost by a repeated init."""
+    write("mine")
+    assert "--force" in here("init", check=2).err
+    assert Path("sweep.toml").read_text() == "mine"
+    here("init", "--force")
+    assert Path("sweep.toml").read_text() != "mine"
+
+
+def test_init_guesses_the_columns_of_a_table(here: Any) -> None:
+    """Target, group, ids, gaps and kind of problem are seen in the table, told, and planned without a mistake."""
+    rows = [f"{i},{i % 7}.5,{'' if i == 3 else i % 5},g{i % 4},{'ab'[i % 2]}" for i in range(40)]
+    write("id,width,height,speaker,label\n" + "\n".join(rows), "voices.csv")
+    facts = here("init", "voices.csv", "--json").json
+    assert facts == {
+        "file": "sweep.toml",
+        "name": "voices",
+        "source": "voices.csv",
+        "target": "label",
+        "group": "speaker",
+        "problem": "classification",
+    }
+    text = Path("sweep.toml").read_text()
+    assert '"SimpleImputer", ' in text
+    assert 'exclude = ["id"]' in text
+    assert 'kind = "group", n = 4' in text
+    here("plan", "sweep.toml")
+
+
+def test_init_sees_a_regression(here: Any) -> None:
+    """A target of fractions is predicted as a quantity, by regressors."""
+    write("a,b,y\n" + "\n".join(f"{i},{i * i % 11},{i * 0.5 + 0.1}" for i in range(40)), "t.csv")
+    assert here("init", "t.csv", "--json").json["problem"] == "regression"
+    here("plan", "sweep.toml")
+
+
+def test_init_knows_what_scikit_learn_has(here: Any) -> None:
+    """A misspelt data set gets a suggestion."""
+    assert 'did you mean "digits"' in here("init", "sklearn:digit", check=2).err
+
+
+def test_plan_shows_what_would_run(here: Any) -> None:
+    """Tasks of each pipeline and the first tasks are shown within 80 columns; nothing is written."""
+    write(SWEEP)
+    said = here("plan", "sweep.toml")
+    assert f"flowers: {N_TASKS} tasks" in said.out
+    assert "first tasks" in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert [path.name for path in Path().iterdir()] == ["sweep.toml"]
+
+
+def test_plan_json(here: Any) -> None:
+    """A program gets exactly the documented facts, and says what is new once there is a store."""
+    write(SWEEP)
+    facts = here("plan", "sweep.toml", "--json").json
+    assert list(facts) == list(JSON_KEYS["plan"])
+    assert facts["n_tasks"] == N_TASKS
+    assert facts["difference"] is None
+    assert {row["pipeline"]: row["n_tasks"] for row in facts["pipelines"]} == {"svc": 12, "knn": 6}
+
+
+def test_plan_with_filters(here: Any) -> None:
+    """Filters after --only and beside it all count."""
+    write(SWEEP)
+    facts = here("plan", "sweep.toml", "--only", "kernel=linear", "pipeline=svc", "--json").json
+    assert facts["n_tasks"] == 6
+    assert here("plan", "sweep.toml", "kernel=lnear", check=2).err.startswith(
+        "manyfit: kernel=lnear matches no task"
+    )
+
+
+def test_three_mistakes_are_shown_at_once(here: Any) -> None:
+    """Every mistake is listed with its key and what would be right; nothing is queued; the exit code is 2."""
+    wrong = SWEEP.replace("kernel =", "kernal =").replace("folds = 2", "folds = 1")
+    write(wrong.replace('["accuracy", "f1_macro"]', '["accuracy", "f1_makro"]'))
+    said = here("plan", "sweep.toml", check=2)
+    lines = said.err.splitlines()
+    assert lines[0].startswith("sweep.toml has ")
+    assert lines[-1] == "nothing was queued"
+    assert said.out == ""
+    here("submit", "sweep.toml", check=2)
+    here("run", "sweep.toml", check=2)
+    assert not Path("flowers.sweep").exists()
+
+
+def test_mistakes_in_json(here: Any) -> None:
+    """With --json the mistakes are on stdout as values."""
+    write(SWEEP.replace("kernel =", "kernal ="))
+    error = here("plan", "sweep.toml", "--json", check=2).json["error"]
+    assert error["kind"] == "SweepMistakes"
+    assert "kernal" in error["mistakes"][0]["key"]
+
+
+def test_submit_queues_once(here: Any) -> None:
+    """Tasks are queued without workers; the same again changes nothing."""
+    write(SWEEP)
+    facts = here("submit", "sweep.toml", "--json").json
+    assert list(facts) == list(JSON_KEYS["submit"])
+    assert facts["submitted"] == N_TASKS
+    assert here("submit", "sweep.toml", "--json").json["submitted"] == 0
+    assert "nothing changed" in here("submit", "sweep.toml").out
+    assert here("status", "flowers", "--json").json["counts"]["pending"] == N_TASKS
+
+
+def test_plan_shows_the_difference_to_the_store(here: Any) -> None:
+    """After an edit the plan says what is new, what stays and what leaves."""
+    write(SWEEP)
+    here("submit", "sweep.toml")
+    assert "nothing changes" in here("plan", "sweep.toml").out
+    write(SWEEP.replace("n_neighbors = [1, 5]", "n_neighbors = [5, 9]"))
+    change = here("plan", "sweep.toml", "--json").json["difference"]
+    assert (change["new"], change["kept"], change["removed"]) == (3, 15, 3)
+    text = here("plan", "sweep.toml").out
+    assert "  new          3  will run" in text
+    write(SWEEP.replace('"f1_macro"]', '"f1_macro", "balanced_accuracy"]'))
+    change = here("plan", "sweep.toml", "--json").json["difference"]
+    assert change["lacking_metrics"] == ["balanced_accuracy"]
+    assert change["run_again"] == N_TASKS
+
+
+def test_a_missing_file_is_named(here: Any) -> None:
+    """A sweep file that is not there gets a message that names it."""
+    assert "there is no sweep file nothing.toml" in here("plan", "nothing.toml", check=2).err
+
+
+@pytest.mark.parametrize("command", ["status", "results", "failures", "watch", "pause", "logs", "warnings"])
+def test_commands_on_a_sweep_that_was_not_submitted(here: Any, command: str) -> None:
+    """A command that needs a store says how to get one."""
+    write(SWEEP)
+    assert "next: manyfit run sweep.toml" in here(command, "sweep.toml", check=2).err.replace("\n ", "")
+    error = json.loads(here(command, "flowers", "--json", check=2).out)["error"]
+    assert error["kind"] == "NotFound"

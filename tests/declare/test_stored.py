@@ -1,0 +1,102 @@
+"""A sweep survives its way through a plan segment unchanged."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manyfit.declare import from_json, to_json
+from manyfit.model.sweep import (
+    DataSpec,
+    Distribution,
+    FeatureSet,
+    FoldKind,
+    Folds,
+    Keep,
+    Limits,
+    Models,
+    PipelineSpec,
+    Prepare,
+    Problem,
+    Split,
+    SplitKind,
+    StepSpec,
+    SweepSpec,
+    WorkersSpec,
+)
+
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,5}", fullmatch=True)
+texts = st.text(max_size=6)
+plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    plain | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2),
+    max_leaves=4,
+)
+grids = st.dictionaries(names, st.lists(values, min_size=1, max_size=3).map(tuple), max_size=2)
+optional = st.none() | texts
+steps = st.builds(StepSpec, use=texts, name=names, params=st.dictionaries(names, values, max_size=2))
+fractions = st.floats(0.01, 0.9)
+sets = st.dictionaries(names, texts | fractions | st.lists(texts, max_size=2).map(tuple), max_size=2)
+folds = st.builds(Folds, n=st.integers(2, 9), kind=st.sampled_from(FoldKind), shuffle=st.booleans())
+splits = st.builds(
+    Split,
+    name=names,
+    kind=st.sampled_from(SplitKind),
+    train=optional,
+    sets=sets,
+    column=optional,
+    seed=st.integers(0, 9),
+    folds=st.none() | folds,
+    validation=st.booleans(),
+)
+data = st.builds(
+    DataSpec,
+    source=texts,
+    target=optional,
+    problem=st.none() | st.sampled_from(Problem),
+    labels=st.dictionaries(texts, texts, max_size=2),
+    categories=st.dictionaries(texts, st.lists(texts, max_size=2).map(tuple), max_size=2),
+    grid=grids,
+)
+pipelines = st.builds(
+    PipelineSpec,
+    name=names,
+    steps=st.lists(steps, max_size=2).map(tuple),
+    grids=st.lists(grids, max_size=2).map(tuple),
+    space=st.dictionaries(
+        names, st.builds(Distribution, kind=texts, args=st.lists(values, max_size=3).map(tuple)), max_size=2
+    ),
+    draws=st.integers(0, 9),
+)
+specs = st.builds(
+    SweepSpec,
+    name=names,
+    data=data,
+    pipelines=st.lists(pipelines, max_size=2).map(tuple),
+    splits=st.lists(splits, max_size=2).map(tuple),
+    features=st.lists(st.builds(FeatureSet, name=names, include=st.lists(texts).map(tuple)), max_size=2).map(
+        tuple
+    ),
+    prepare=st.builds(Prepare, steps=st.lists(steps, max_size=1).map(tuple), grid=grids),
+    metrics=st.lists(texts, max_size=2).map(tuple),
+    seeds=st.lists(st.integers(0, 9), max_size=2).map(tuple),
+    limits=st.builds(Limits, time_seconds=st.floats(0.1, 1e6), memory_bytes=st.none() | st.integers(1, 2**50)),
+    keep=st.builds(Keep, models=st.sampled_from(Models), n_best=st.integers(0, 5), predictions=st.booleans()),
+    workers=st.builds(WorkersSpec, count=st.none() | st.integers(1, 9)),
+)
+
+
+@given(specs)
+def test_round_trip_is_exact(spec):
+    """Through JSON text and back, a sweep is equal, and so are the types inside of it."""
+    back = from_json(json.loads(json.dumps(to_json(spec), allow_nan=False)))
+    assert back == spec
+    assert repr(back) == repr(spec)
+
+
+def test_other_json_is_refused():
+    """Values that are no sweep raise ValueError."""
+    with pytest.raises(ValueError, match="pipelines"):
+        from_json({"name": "x"})

@@ -1,0 +1,298 @@
+"""Every registered family is held to the shipped suite, and the suite catches wrong families."""
+
+import dataclasses
+
+import pytest
+
+from manyfit.families import (
+    bayes,
+    boosting,
+    catalog,
+    discriminant,
+    forests,
+    linear,
+    neighbors,
+    nets,
+    ridge,
+    svm,
+    transforms,
+)
+from manyfit.families.family import JOBS, NEVER_MATTER, rule
+from manyfit.testing.families import FamilySuite
+
+SMALL_FOREST = {"n_estimators": 5}
+SMALL_NET = {"hidden_layer_sizes": [4], "max_iter": 6}
+
+
+def each(module, names, *params):
+    """Every class with every set of parameters."""
+    return [(f"sklearn.{module}:{name}", values) for name in names.split() for values in params]
+
+
+def kernels(*names):
+    return [{"kernel": name} for name in names]
+
+
+class TestSvm(FamilySuite):
+    family = svm.FAMILY
+    samples = (
+        *each("svm", "SVC NuSVC SVR NuSVR OneClassSVM", *kernels("linear", "rbf", "poly", "sigmoid")),
+        *each("svm", "SVC", {"kernel": "linear", "C": 50.0}, {"probability": True}),
+        *each(
+            "svm", "LinearSVC", {}, {"dual": False}, {"fit_intercept": False}, {"multi_class": "crammer_singer"}
+        ),
+        *each(
+            "svm",
+            "LinearSVR",
+            {},
+            {"dual": False, "loss": "squared_epsilon_insensitive"},
+            {"fit_intercept": False},
+        ),
+    )
+
+
+class TestLinear(FamilySuite):
+    family = linear.FAMILY
+    samples = (
+        *each(
+            "linear_model",
+            "LogisticRegression",
+            *[{"solver": s} for s in ("lbfgs", "newton-cg", "newton-cholesky")],
+        ),
+        *each("linear_model", "LogisticRegression", {"solver": "liblinear", "fit_intercept": False}),
+        *each("linear_model", "LogisticRegression", {"solver": "liblinear"}, {"solver": "saga", "l1_ratio": 0.5}),
+        *each("linear_model", "LogisticRegression", {"penalty": "l2"}, {"penalty": None}),
+        *each("linear_model", "LogisticRegression", {"penalty": "l1", "solver": "liblinear"}),
+        *each("linear_model", "LogisticRegression", {"penalty": "l1", "solver": "saga"}),
+        *each(
+            "linear_model",
+            "SGDClassifier SGDRegressor",
+            *[{"learning_rate": name} for name in ("optimal", "constant", "adaptive", "invscaling")],
+            *[{"loss": name} for name in ("huber", "squared_error", "epsilon_insensitive")],
+            {"penalty": "elasticnet"},
+            {"penalty": "l1", "early_stopping": True},
+            {"shuffle": False},
+            {"shuffle": False, "early_stopping": True},
+            {"average": True, "learning_rate": "constant"},
+            {"penalty": None, "learning_rate": "constant"},
+        ),
+        *each(
+            "linear_model",
+            "SGDClassifier",
+            *[{"loss": name} for name in ("log_loss", "modified_huber", "perceptron")],
+        ),
+        *each("linear_model", "Perceptron", {}, {"penalty": "l2"}, {"penalty": "elasticnet"}, {"shuffle": False}),
+        *each(
+            "linear_model", "PassiveAggressiveClassifier PassiveAggressiveRegressor", {}, {"early_stopping": True}
+        ),
+        *each("linear_model", "Lasso ElasticNet", {}, {"selection": "random"}, {"alpha": 0.01, "positive": True}),
+        *each("linear_model", "LinearRegression HuberRegressor", {}),
+    )
+
+
+class TestRidge(FamilySuite):
+    family = ridge.FAMILY
+    samples = (
+        *each(
+            "linear_model",
+            "Ridge RidgeClassifier",
+            *[{"solver": s} for s in ("auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga")],
+            {"positive": True},
+            {"positive": True, "solver": "lbfgs"},
+            {"fit_intercept": False},
+        ),
+        *each("kernel_ridge", "KernelRidge", *kernels("linear", "rbf", "laplacian", "poly", "sigmoid", "cosine")),
+    )
+
+
+class TestNeighbors(FamilySuite):
+    family = neighbors.FAMILY
+    samples = (
+        *each(
+            "neighbors",
+            "KNeighborsClassifier KNeighborsRegressor",
+            *[{"metric": name} for name in ("minkowski", "manhattan", "chebyshev", "cosine")],
+            {"algorithm": "brute"},
+            {"algorithm": "kd_tree", "weights": "distance"},
+        ),
+        *each(
+            "neighbors",
+            "RadiusNeighborsClassifier RadiusNeighborsRegressor",
+            {"radius": 50.0, "metric": "manhattan"},
+            {"radius": 50.0, "algorithm": "brute"},
+        ),
+        *each("neighbors", "NearestCentroid", {}),
+    )
+
+
+class TestForests(FamilySuite):
+    family = forests.FAMILY
+    samples = (
+        *each("tree", "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor", {}),
+        *each(
+            "ensemble",
+            "RandomForestClassifier RandomForestRegressor ExtraTreesClassifier ExtraTreesRegressor",
+            {**SMALL_FOREST, "bootstrap": True},
+            {**SMALL_FOREST, "bootstrap": False},
+            {**SMALL_FOREST, "bootstrap": True, "max_samples": 0.5},
+        ),
+    )
+
+
+class TestBoosting(FamilySuite):
+    family = boosting.FAMILY
+    samples = (
+        *each("ensemble", "GradientBoostingClassifier GradientBoostingRegressor", SMALL_FOREST),
+        *each("ensemble", "GradientBoostingClassifier", {**SMALL_FOREST, "n_iter_no_change": 2}),
+        *each(
+            "ensemble", "GradientBoostingRegressor", *[{**SMALL_FOREST, "loss": n} for n in ("huber", "quantile")]
+        ),
+        *each("ensemble", "GradientBoostingRegressor", {**SMALL_FOREST, "loss": "absolute_error"}),
+        *each(
+            "ensemble",
+            "HistGradientBoostingClassifier HistGradientBoostingRegressor",
+            {"max_iter": 3, "early_stopping": False},
+            {"max_iter": 3, "early_stopping": True},
+            {"max_iter": 3},
+        ),
+        *each("ensemble", "HistGradientBoostingRegressor", {"max_iter": 3, "loss": "quantile", "quantile": 0.3}),
+    )
+
+
+class TestDiscriminant(FamilySuite):
+    family = discriminant.FAMILY
+    samples = (
+        *each("discriminant_analysis", "LinearDiscriminantAnalysis", {}, {"solver": "lsqr"}),
+        *each("discriminant_analysis", "LinearDiscriminantAnalysis", {"solver": "eigen", "shrinkage": 0.1}),
+        *each("discriminant_analysis", "QuadraticDiscriminantAnalysis", {}, {"reg_param": 0.2}),
+    )
+
+
+class TestBayes(FamilySuite):
+    family = bayes.FAMILY
+    samples = (
+        *each("naive_bayes", "GaussianNB", {}),
+        *each("naive_bayes", "MultinomialNB BernoulliNB", {}, {"alpha": 1e-12}, {"class_prior": [0.2, 0.3, 0.5]}),
+        *each("naive_bayes", "ComplementNB", {}, {"alpha": 1e-12}, {"norm": True}),
+        *each("naive_bayes", "CategoricalNB", {"min_categories": 8}, {"min_categories": 8, "alpha": 1e-12}),
+    )
+
+
+class TestNets(FamilySuite):
+    family = nets.FAMILY
+    samples = (
+        *each(
+            "neural_network",
+            "MLPClassifier MLPRegressor",
+            *[{**SMALL_NET, "solver": solver} for solver in ("adam", "lbfgs", "sgd")],
+            {**SMALL_NET, "early_stopping": True},
+            {**SMALL_NET, "solver": "lbfgs", "early_stopping": True},
+            {**SMALL_NET, "solver": "sgd", "learning_rate": "invscaling"},
+            {**SMALL_NET, "solver": "sgd", "learning_rate": "adaptive"},
+            {**SMALL_NET, "solver": "sgd", "momentum": 0.0},
+        ),
+    )
+
+
+class TestTransforms(FamilySuite):
+    family = transforms.FAMILY
+    samples = (
+        *each("preprocessing", "StandardScaler MinMaxScaler MaxAbsScaler RobustScaler Normalizer Binarizer", {}),
+        *each("preprocessing", "QuantileTransformer", {"n_quantiles": 20}),
+        *each("preprocessing", "PowerTransformer PolynomialFeatures", {}),
+        *each("feature_selection", "SelectKBest", {"k": 2}),
+        *each("feature_selection", "SelectPercentile VarianceThreshold", {}),
+        *each("impute", "SimpleImputer", {"strategy": "mean"}, {"strategy": "median"}, {"strategy": "constant"}),
+        *each(
+            "decomposition",
+            "PCA",
+            *[
+                {"n_components": 2, "svd_solver": s}
+                for s in ("full", "covariance_eigh", "arpack", "randomized", "auto")
+            ],
+        ),
+        *each("decomposition", "TruncatedSVD", {}, {"algorithm": "arpack"}),
+    )
+
+
+SUITES = (
+    TestSvm,
+    TestLinear,
+    TestRidge,
+    TestNeighbors,
+    TestForests,
+    TestBoosting,
+    TestDiscriminant,
+    TestBayes,
+    TestNets,
+    TestTransforms,
+)
+
+
+def test_registered_means_tested():
+    """Every registered family has a suite, and no suite is of another family."""
+    assert {suite.family.name for suite in SUITES} == {family.name for family in catalog.REGISTERED}
+
+
+def test_no_class_has_two_families():
+    """The families divide the classes."""
+    paths = [path for family in catalog.REGISTERED for path in family.covers]
+    assert len(paths) == len(set(paths))
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.family.name)
+def test_every_rule_is_tried(suite):
+    """Each rule applies to at least one sample, so that none goes unproven."""
+    made = suite()
+    for each_rule in suite.family.rules:
+        if each_rule in (NEVER_MATTER, JOBS):
+            continue
+        assert any(
+            each_rule.applies(path, full) and full.keys() & set(each_rule.drops)
+            for path, full in ((path, made._full(path, params)) for path, params in suite.samples)
+        ), each_rule
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.family.name)
+def test_every_rule_has_a_limit(suite):
+    """A conditional rule does not apply to at least one sample: its condition is needed."""
+    made = suite()
+    for each_rule in suite.family.rules:
+        if each_rule.when is not rule("x").when:
+            assert not all(
+                each_rule.when(made._full(path, params))
+                for path, params in suite.samples
+                if not each_rule.only or path.rpartition(":")[2] in each_rule.only
+            ), each_rule
+
+
+WRONG = (
+    (TestSvm, rule("gamma", when=lambda p: p["kernel"] == "rbf")),
+    (TestSvm, rule("degree", when=lambda p: p.get("kernel") == "poly")),
+    (TestLinear, rule("l1_ratio", only=("SGDClassifier",))),
+    (TestRidge, rule("tol", only=("Ridge",))),
+    (TestNeighbors, rule("p", only=("KNeighborsRegressor",))),
+    (TestForests, rule("max_samples", "bootstrap", only=("RandomForestClassifier",))),
+    (TestNets, rule("momentum", only=("MLPRegressor",))),
+)
+
+
+@pytest.mark.parametrize(("suite", "wrong"), WRONG, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_wrong_rule_is_caught(suite, wrong):
+    """The suite fails for a family with one rule too many."""
+
+    class Mutant(suite):
+        family = dataclasses.replace(suite.family, rules=(wrong,))
+
+    with pytest.raises(AssertionError, match="matters to"):
+        Mutant().test_inactive_parameters_never_change_an_answer()
+
+
+def test_a_wrong_seed_claim_is_caught():
+    """The suite fails for a family that denies a seed which matters."""
+
+    class Mutant(TestNets):
+        family = dataclasses.replace(nets.FAMILY, seeded=lambda path, params: False)
+
+    with pytest.raises(AssertionError, match="the seed matters"):
+        Mutant().test_without_a_seed_fits_repeat()

@@ -1,0 +1,45 @@
+"""The list of trusted types is as long as needed and no longer."""
+
+import warnings
+
+import numpy as np
+import pytest
+import skops.io
+
+from manyfit.families.catalog import REGISTERED
+from manyfit.families.estimators import SklearnCatalog
+from manyfit.fit.models import TRUSTED, dump_model
+
+VARIANTS = (
+    {},
+    {"algorithm": "kd_tree"},
+    *[{"algorithm": "kd_tree", "metric": name} for name in ("euclidean", "manhattan", "chebyshev")],
+    {"algorithm": "kd_tree", "p": 3},
+    {"algorithm": "ball_tree"},
+    {"solver": "sgd"},
+    *[{"score_func": f"sklearn.feature_selection:{name}"} for name in ("f_classif", "chi2", "f_regression")],
+    {"score_func": "sklearn.feature_selection:mutual_info_classif"},
+)
+
+
+def asked():
+    """The types that skops asks about in models of every class that a family covers."""
+    catalog, found = SklearnCatalog(), {}
+    X, y = np.random.default_rng(0).integers(0, 5, (60, 4)).astype(float), np.arange(60) % 2
+    for path in sorted(path for family in REGISTERED for path in family.covers):
+        quick = {name: 5 for name in ("n_estimators", "max_iter") if name in catalog.resolve(path).defaults}
+        for params in VARIANTS:
+            if not any(catalog.check(path, name, value) for name, value in params.items()):
+                fitted = catalog.make(path, {**quick, **params}).fit(X, y)
+                found[path, str(params)] = set(skops.io.get_untrusted_types(data=dump_model(fitted)))
+    return found
+
+
+@pytest.mark.slow
+def test_trusted_types_are_exactly_those_of_the_families():
+    """Models of every covered class load without a question, and nothing is trusted that none of them has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = asked()
+    assert {key: types - set(TRUSTED) for key, types in found.items() if types - set(TRUSTED)} == {}
+    assert set(TRUSTED) == set().union(*found.values())

@@ -1,0 +1,405 @@
+"""The independent reader counts sweep folders, and objects to every way in which one can be broken."""
+
+import ast
+import hashlib
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+
+from manyfit.testing import independent
+from manyfit.testing.independent import audit, lost_results, main
+
+
+def key_of(index):
+    return hashlib.sha256(f"cand{index}/cell0".encode()).hexdigest()[:32]
+
+
+class Writer:
+    """Writes sweep folders by the format alone; every method is one file or one frame."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.position = 0
+        self.sizes = {}
+        self.put("manyfit.json", {"format": 1, "id": "ab", "sweep": "s"})
+
+    def put(self, name, value):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value) + "\n")
+
+    def entry(self, kind, **fields):
+        self.position += 1
+        action = {"kind": kind, **fields}
+        value = {"position": self.position, "action": action, "by": "me", "at": 1.0, "nonce": "n"}
+        self.put(f"control/{self.position}.json", value)
+
+    def segment(self, name, tasks, generation=0, removed=(), n_new=None, attempts=3):
+        unit = {"id": f"{name}-0", "candidates": list(range(len(tasks))), "cells": 0, "cost_seconds": 1.0}
+        unit |= {"mode": "fit", "generation": generation, "pipeline": "p"}
+        counts = {"n_candidates": len(tasks), "n_cells": 1, "n_units": 1, "n_removed": len(removed)}
+        header = {"kind": "header", "id": name, "limits": {"attempts": attempts}, **counts}
+        lines = [header, *({"key": f"cand{i}"} for i in tasks), {"key": "cell0"}, unit, *map(key_of, removed)]
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        path = self.folder / "plan" / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        n_new = len(tasks) if n_new is None else n_new
+        self.entry(
+            "AddSegment", segment=name, sha256=sha256, n_units=1, n_tasks=len(tasks), n_new=n_new, more=False
+        )
+
+    def claim(self, unit, epoch, worker, position=None):
+        value = {"unit": unit, "epoch": epoch, "worker": worker, "position": position or self.position}
+        self.put(f"units/{unit.partition('-')[0]}/{unit}.c{epoch}", value)
+
+    def end(self, unit, epoch, kind, marks, spans, by, **fields):
+        value = {"kind": kind, "indices": list(range(len(marks))), "marks": marks, "spans": spans, "by": by}
+        value |= {"attempts": [], "losses": [], "parts": [], **fields}
+        self.put(f"units/{unit.partition('-')[0]}/{unit}.e{epoch}", value)
+
+    def frame(self, log, kind, body):
+        path = self.folder / "log" / f"{log}.log"
+        path.parent.mkdir(exist_ok=True)
+        start = path.stat().st_size if path.exists() else 0
+        crc = zlib.crc32(f"{log}:{start}:".encode() + body)
+        with path.open("ab") as file:
+            file.write(f"#{kind} {len(body):08d} {crc:08x}\n".encode() + body)
+        return start, path.stat().st_size
+
+    def results(self, log, unit, epoch, *lines):
+        """Write one R frame and a MARK that covers it; return its span."""
+        body = [{"unit": unit, "epoch": epoch}, *lines]
+        start, end = self.frame(log, "R", "".join(json.dumps(line) + "\n" for line in body).encode())
+        self.frame(log, "M", f"{end}\n".encode())
+        return [log, start, end]
+
+
+def line(index, *, task=None, attempt=1, outcome="succeeded", final=True, score=0.5, **fields):
+    key = key_of(index if task is None else task)
+    value = {"index": index, "key": key, "attempt": attempt, "outcome": outcome, "final": final}
+    return {**value, "finished_at": 1.0, "scores": {"cv": {"accuracy": score}}, **fields}
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A folder with one segment `s` with one unit of three tasks."""
+    made = Writer(tmp_path / "w.sweep")
+    made.segment("s", [0, 1, 2])
+    return made
+
+
+@pytest.fixture
+def sealed(writer):
+    """Worker a did task 0, failed once at task 1, was sealed by b, who did the rest."""
+    writer.claim("s-0", 1, "a")
+    span = writer.results("a-1", "s-0", 1, line(0), line(1, outcome="failed", final=False))
+    writer.end("s-0", 1, "sealed", "d..", [span], "b", attempts=[[1, 1]])
+    writer.claim("s-0", 2, "b")
+    span = writer.results("b-1", "s-0", 2, line(1, attempt=2), line(2, outcome="failed"))
+    writer.end("s-0", 2, "done", "ddf", [span], "b")
+    return writer
+
+
+def problems(writer):
+    return list(audit(writer.folder).violations)
+
+
+def test_a_sound_folder_is_counted_without_complaint(sealed):
+    """Two epochs of one unit: counts, generation, attempt, outcome and scores are read."""
+    report = audit(sealed.folder)
+    assert report.violations == ()
+    assert (report.planned, report.done, report.failed, report.pending) == (3, 2, 1, 0)
+    assert report.accepted[key_of(1)] == (0, 2, "succeeded", {"cv": {"accuracy": 0.5}})
+
+
+def test_what_no_end_covers_is_running_or_pending(writer):
+    """A record without an end is no result; the task in the heartbeat of the holder runs."""
+    writer.claim("s-0", 1, "a")
+    writer.results("a-1", "s-0", 1, line(0))
+    writer.put("heartbeat/a.json", {"counter": 1, "unit": "s-0", "epoch": 1, "index": 1})
+    report = audit(writer.folder)
+    assert report.violations == ()
+    assert (report.done, report.running, report.pending, dict(report.accepted)) == (0, 1, 2, {})
+
+
+def test_the_highest_generation_counts_and_a_waiting_retry_is_pending(sealed):
+    """A retry moves a failed task to pending, and its new result counts once it is accepted."""
+    sealed.segment("r", [2], generation=1, n_new=0)
+    waiting = audit(sealed.folder)
+    assert (waiting.violations, waiting.planned, waiting.failed, waiting.pending) == ((), 3, 0, 1)
+    sealed.claim("r-0", 1, "b")
+    span = sealed.results("b-1", "r-0", 1, line(0, task=2, score=0.9))
+    sealed.end("r-0", 1, "done", "d", [span], "b")
+    report = audit(sealed.folder)
+    assert (report.violations, report.done, report.pending) == ((), 3, 0)
+    assert report.accepted[key_of(2)] == (1, 1, "succeeded", {"cv": {"accuracy": 0.9}})
+    assert lost_results(waiting, report) == []
+
+
+def test_cancelled_and_removed_tasks_are_counted_apart(writer):
+    """A cancelled task counts as cancelled, a removed one not at all."""
+    writer.entry("Cancel", tasks=[key_of(0)])
+    writer.segment("t", [3], removed=[1])
+    report = audit(writer.folder)
+    assert report.violations == ()
+    assert (report.planned, report.cancelled, report.pending) == (3, 1, 2)
+
+
+def test_a_split_is_followed_into_its_children(writer):
+    """Children run their parts of the index space of the root."""
+    writer.claim("s-0", 1, "a")
+    span = writer.results("a-1", "s-0", 1, line(0))
+    writer.end("s-0", 1, "split", "d..", [span], "a", parts=[[1], [2]])
+    writer.claim("s-0.1", 1, "b")
+    span = writer.results("b-1", "s-0.1", 1, line(2))
+    writer.end("s-0.1", 1, "done", "d", [span], "b", indices=[2])
+    report = audit(writer.folder)
+    assert report.violations == ()
+    assert (report.done, report.pending) == (2, 1)
+
+
+def test_an_accepted_result_that_vanishes_is_law_2(sealed, tmp_path):
+    """Two reports of one folder are compared by result."""
+    earlier = audit(sealed.folder)
+    (sealed.folder / "units/s/s-0.e2").unlink()
+    assert len(lost_results(earlier, audit(sealed.folder))) == 2
+
+
+def _edit(name, **fields):
+    def change(writer):
+        path = writer.folder / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+    return change
+
+
+def _flip(name, at):
+    def change(writer):
+        path = writer.folder / name
+        data = bytearray(path.read_bytes())
+        data[at] ^= 1
+        path.write_bytes(data)
+
+    return change
+
+
+def _remove(name):
+    return lambda writer: (writer.folder / name).unlink()
+
+
+def _accept_twice(writer):
+    span = writer.results("b-1", "s-0", 2, line(0))
+    spans = json.loads((writer.folder / "units/s/s-0.e2").read_text())["spans"]
+    _edit("units/s/s-0.e2", spans=[*spans, span])(writer)
+
+
+def _cancel_before_claim(writer):
+    writer.entry("Cancel", tasks=[])
+    _edit("units/s/s-0.c2", position=2)(writer)
+
+
+def _pause_before_claim(writer):
+    writer.entry("Pause")
+    _edit("units/s/s-0.c2", position=2)(writer)
+
+
+def _seal_beyond_mark(writer):
+    body = json.dumps({"unit": "s-0", "epoch": 1}).encode() + b"\n"
+    _, end = writer.frame("a-1", "R", body)
+    spans = json.loads((writer.folder / "units/s/s-0.e1").read_text())["spans"]
+    _edit("units/s/s-0.e1", spans=[[spans[0][0], spans[0][1], end]])(writer)
+
+
+def _artifact(writer, sha256, file="artifacts/m"):
+    (writer.folder / "artifacts").mkdir()
+    (writer.folder / "artifacts/m").write_bytes(b"..model..")
+    writer.segment("k", [3])
+    writer.claim("k-0", 1, "b")
+    place = {"model": {"file": file, "sha256": sha256, "offset": 2, "length": 5}}
+    span = writer.results("b-1", "k-0", 1, line(0, task=3, artifacts=place))
+    writer.end("k-0", 1, "done", "d", [span], "b")
+
+
+def _many_attempts(writer):
+    writer.segment("k", [3], attempts=1)
+    writer.claim("k-0", 1, "b")
+    span = writer.results("b-1", "k-0", 1, line(0, task=3, attempt=2))
+    writer.end("k-0", 1, "done", "d", [span], "b")
+
+
+def _two_leases(writer):
+    for name, task in (("k", 3), ("l", 4)):
+        writer.segment(name, [task])
+        writer.claim(f"{name}-0", 1, "c")
+
+
+def _unclaimed_records(writer):
+    writer.results("c-1", "s-0", 2, line(0))
+
+
+def _wrong_key(writer):
+    writer.segment("k", [3])
+    writer.claim("k-0", 1, "b")
+    span = writer.results("b-1", "k-0", 1, line(0, task=4))
+    writer.end("k-0", 1, "yielded", ".", [span], "b")
+
+
+def _nan(writer):
+    span = writer.results("b-1", "s-0", 2, line(2, score=float("nan")))
+    _edit("units/s/s-0.e2", spans=[span])(writer)
+
+
+def _bad_split(writer, parts):
+    writer.segment("k", [3, 4, 5])
+    writer.claim("k-0", 1, "b")
+    writer.end("k-0", 1, "split", "...", [], "b", parts=parts)
+
+
+def _child_of_nobody(writer):
+    writer.segment("k", [3])
+    writer.claim("k-0.0", 1, "b")
+
+
+def _base(writer, content):
+    writer.entry("Compacted", base="abc", sha256=hashlib.sha256(b"parquet").hexdigest())
+    if content is not None:
+        (writer.folder / "base").mkdir()
+        (writer.folder / "base/abc.parquet").write_bytes(content)
+
+
+def _cancelled_by_nobody(writer):
+    writer.segment("k", [3])
+    writer.claim("k-0", 1, "b")
+    writer.end("k-0", 1, "done", "c", [], "b")
+
+
+def _losses_forgotten(writer):
+    writer.segment("k", [3])
+    writer.claim("k-0", 1, "a")
+    writer.end("k-0", 1, "sealed", ".", [], "b", losses=[[0, 2]])
+    writer.claim("k-0", 2, "a")
+    writer.end("k-0", 2, "yielded", ".", [], "a", losses=[[0, 1]])
+
+
+BROKEN = {
+    "two accepted records of one attempt": (_accept_twice, "law 1: 2 accepted records"),
+    "two final results": (_accept_twice, "law 1: 2 final results"),
+    "settled mark undone": (_edit("units/s/s-0.e2", marks=".df"), "law 2: end 2 of unit s-0 changes settled"),
+    "log cut inside a span": (lambda w: (w.folder / "log/a-1.log").write_bytes(b"#R"), "law 3: span a-1[0, "),
+    "damaged frame": (_flip("log/a-1.log", 60), "bad frame at byte 0"),
+    "seal beyond the last mark": (_seal_beyond_mark, "goes beyond the last mark"),
+    "span in the log of another": (_edit("units/s/s-0.c1", worker="z"), "is not in a log of z"),
+    "log is missing": (_remove("log/b-1.log"), "which has 0 bytes"),
+    "not a number": (_nan, "a line that is not JSON (NaN"),
+    "done with work left": (_edit("units/s/s-0.e2", marks="dd."), "law 5: end 2 of unit s-0 is done, and"),
+    "mark without result": (_edit("units/s/s-0.e1", marks="dd."), "law 5: end 1 of unit s-0 marks task 1 'd'"),
+    "mark of another outcome": (_edit("units/s/s-0.e2", marks="ddd"), "law 5: end 2 of unit s-0 marks task 2 'd'"),
+    "result without mark": (_edit("units/s/s-0.e1", marks="..."), "law 5: end 1 of unit s-0 marks task 0 '.'"),
+    "end of other tasks": (
+        _edit("units/s/s-0.e1", indices=[0, 1, 5]),
+        "law 5: end 1 of unit s-0 (sealed) does not",
+    ),
+    "cancelled by nobody": (_cancelled_by_nobody, "law 5: end 1 of unit k-0 marks task 0 cancelled, and nobody"),
+    "nobody has the task left": (_cancelled_by_nobody, f"law 4: task {key_of(3)} has no final result"),
+    "claim before the end": (_remove("units/s/s-0.e1"), "law 6: epoch 2 of unit s-0 exists, epoch 1 has not"),
+    "end without claim": (_remove("units/s/s-0.c1"), "law 6: epoch 1 of unit s-0 has an end and no claim"),
+    "claim after done": (_edit("units/s/s-0.e1", kind="done"), "law 6: epoch 2 of unit s-0 follows an end that"),
+    "claim of another unit": (_edit("units/s/s-0.c1", epoch=7), "law 6: claim s-0.c1 is of epoch 7"),
+    "two leases at once": (_two_leases, "law 6: worker c holds 2 leases"),
+    "records without claim": (_unclaimed_records, "law 6: log c-1 has results of epoch 2"),
+    "unreadable claim": (lambda w: (w.folder / "units/s/s-0.c1").write_text("{"), "s-0.c1 cannot be read"),
+    "end without spans": (lambda w: w.put("units/s/s-0.e1", {"kind": "done"}), "without indices, marks, spans"),
+    "artifact is missing": (lambda w: _artifact(w, "00", "artifacts/x"), "law 7: artifact model of task"),
+    "artifact outside": (lambda w: _artifact(w, "00", "../w.sweep.x"), "is not in the folder: ../"),
+    "artifact differs": (lambda w: _artifact(w, "00"), "does not match its sha256: artifacts/m"),
+    "cancelled before the claim": (_cancel_before_claim, "law 8: task"),
+    "too many attempts": (_many_attempts, "law 9: attempt 2 at task"),
+    "attempts forgotten": (_edit("units/s/s-0.e1", attempts=[]), "law 9: end 1 of unit s-0 counts 0 attempts"),
+    "losses forgotten": (_losses_forgotten, "law 9: end 2 of unit k-0 counts 1 losses"),
+    "base is missing": (lambda w: _base(w, None), "law 10: base abc of entry 2 does not exist"),
+    "base differs": (lambda w: _base(w, b"other"), "law 10: base abc of entry 2 does not match"),
+    "gap in the chain": (lambda w: w.put("control/3.json", {}), "chain: entry 2 is missing below entry 3"),
+    "wrong position": (_edit("control/1.json", position=2), "chain: entry 1 says position 2"),
+    "unknown action": (lambda w: w.entry("Dance"), "chain: entry 2 has the unknown action"),
+    "incomplete action": (lambda w: w.entry("AddSegment"), "chain: entry 2 is without segment, sha256"),
+    "claim in a pause": (_pause_before_claim, "chain: claim 2 of unit s-0 states position 2, where the sweep is"),
+    "claim from the future": (_edit("units/s/s-0.c1", position=9), "chain: claim 1 of unit s-0 states position 9"),
+    "segment changed": (_flip("plan/s.jsonl", 10), "plan: segment s"),
+    "segment is missing": (_remove("plan/s.jsonl"), "plan: segment s of entry 1 cannot be read"),
+    "wrong counts": (lambda w: w.segment("k", [3], n_new=0), "plan: entry of segment k counts"),
+    "result of another task": (_wrong_key, "plan: span b-1"),
+    "claims of no unit": (lambda w: w.put("units/s/x-9.c1", {}), "plan: units/s/x-9.c1 belongs to no unit"),
+    "claims of no segment": (lambda w: w.put("units/z/z-0.c1", {}), "plan: units/z belongs to no segment"),
+    "parts overlap": (lambda w: _bad_split(w, [[0, 1], [1, 2]]), "split: end 1 of unit k-0 divides"),
+    "parts do not cover": (lambda w: _bad_split(w, [[0], [1]]), "split: end 1 of unit k-0 divides"),
+    "child of nobody": (_child_of_nobody, "split: unit k-0.0 was claimed, and no split made it"),
+    "parts without split": (_edit("units/s/s-0.e1", parts=[[1], [2]]), "split: end 1 of unit s-0 is sealed and"),
+    "another format": (_edit("manyfit.json", format=2), "format: manyfit.json says format 2"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_folder_is_objected_to(sealed, name):
+    """Each way to break the sound folder is reported, with the law and the thing."""
+    assert problems(sealed) == []
+    damage, expected = BROKEN[name]
+    damage(sealed)
+    found = problems(sealed)
+    assert any(expected in text for text in found), found
+
+
+def test_a_segment_may_be_submitted_again(sealed):
+    """The same content again changes nothing; it may be how a submission is ended."""
+    before = audit(sealed.folder)
+    action = json.loads((sealed.folder / "control/1.json").read_text())["action"]
+    sealed.entry(action.pop("kind"), **action)
+    assert audit(sealed.folder) == before
+
+
+def test_a_matching_artifact_and_base_are_accepted(sealed):
+    """The checks of laws 7 and 10 pass where bytes match."""
+    _artifact(sealed, hashlib.sha256(b"model").hexdigest())
+    _base(sealed, b"parquet")
+    assert problems(sealed) == []
+
+
+def test_a_torn_tail_and_half_a_heartbeat_are_no_violation(sealed):
+    """Crashes leave both behind."""
+    with (sealed.folder / "log/a-1.log").open("ab") as file:
+        file.write(b"#R 00000100 0000")
+    (sealed.folder / "heartbeat").mkdir()
+    (sealed.folder / "heartbeat/a.json").write_text('{"counter": 1')
+    (sealed.folder / "units/s/.new-12ab").write_text("{")
+    assert problems(sealed) == []
+
+
+def test_the_command_prints_counts_and_says_by_its_status_whether_all_is_well(sealed, capsys):
+    """Status 0 for a sound folder, 1 for a broken one; --json prints the whole report."""
+    assert main([str(sealed.folder)]) == 0
+    assert "planned 3 = done 2 + failed 1" in capsys.readouterr().out
+    _remove("units/s/s-0.e1")(sealed)
+    assert main([str(sealed.folder), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["violations"]
+
+
+def test_the_reader_shares_no_code_with_what_it_checks():
+    """It imports the standard library only, and nothing of manyfit."""
+    tree = ast.parse(Path(independent.__file__).read_text())
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or "."]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    relative = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
+    assert relative == []
+    assert imported <= __import__("sys").stdlib_module_names
