@@ -6,7 +6,7 @@ go through here and must stay small.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from manyfit.contracts.store import Store
 from manyfit.model.errors import NotFound, SweepMistakes, UserError
 from manyfit.model.mistake import Mistake
 from manyfit.model.segment import SegmentHeader
-from manyfit.model.sweep import SweepSpec
+from manyfit.model.sweep import Problem, SweepSpec
 from manyfit.plan import only as filters
 from manyfit.plan.costs import CostModel, Experience
 from manyfit.plan.expand import Expander
@@ -92,6 +92,22 @@ def declare_sweep(mapping: Mapping[str, object], folder: Path) -> Declared:
     return Declared(spec=spec, file="", folder=folder)
 
 
+def stored_sweep(target: str | Path) -> Declared:
+    """
+    Return the declaration of the latest submission in the store that *target* means.
+
+    Raises `NotFound`, and `UserError` for a store whose folder has another name than its sweep.
+    """
+    from manyfit import declare
+    from manyfit.run.control import last_header
+
+    folder = find_store(target).resolve()
+    spec = declare.from_json(last_header(open_store(folder)).spec)
+    if folder.name != f"{spec.name}{STORE_SUFFIX}":
+        raise UserError(f'{folder} holds the sweep "{spec.name}"; name the folder {spec.name}{STORE_SUFFIX} again')
+    return Declared(spec=spec, file=str(target), folder=folder.parent)
+
+
 def plan_sweep(
     declared: Declared, *, n_workers: int, only: filters.Only | None = None, experience: Experience | None = None
 ) -> Planned:
@@ -103,13 +119,11 @@ def plan_sweep(
     from manyfit import data, declare
 
     profiles, mistakes = data.profile(declared.spec, folder=declared.folder, file=declared.file)
-    if not profiles:
-        raise SweepMistakes(mistakes)
-    spec, metric_mistakes = _with_metrics(declared, next(iter(profiles.values())))
+    spec = _with_metrics(declared.spec, next(iter(profiles.values()), None))
     catalog, families = estimators()
     expansion = Expander(spec, profiles, catalog, families, declared.file).expand()
-    everything = [*mistakes, *metric_mistakes, *expansion.mistakes]
-    if everything:
+    everything = [*mistakes, *_metric_mistakes(declared, profiles), *expansion.mistakes]
+    if everything or not profiles:
         raise SweepMistakes(_once(everything))
     costs = CostModel(profiles, catalog, families, experience)
     plan = make_plan(expansion, costs)
@@ -124,6 +138,7 @@ def plan_sweep(
         metrics=spec.metrics,
         limits=spec.limits,
         priority=spec.priority,
+        cost_factors=costs.experience.factors,
     )
     return Planned(
         declared=declared,
@@ -136,22 +151,31 @@ def plan_sweep(
     )
 
 
-def _with_metrics(declared: Declared, profile: "DataProfile") -> tuple[SweepSpec, list[Mistake]]:
-    """Fill in the metrics that the declaration leaves open, and check those that it names."""
+def _with_metrics(spec: SweepSpec, profile: "DataProfile | None") -> SweepSpec:
+    """Return *spec* with the metrics filled in that it leaves open; unchanged for data that cannot be read."""
+    from manyfit.fit import metrics
+
+    if profile is None:
+        return spec
+    categories = bool(spec.data.categories)
+    names = spec.metrics or metrics.standard_metrics(profile.problem, len(profile.classes), categories)
+    rank_by = spec.rank_by or (spec.metrics[0] if spec.metrics else metrics.default_rank(profile.problem))
+    if rank_by not in names:
+        names = (*names, rank_by)
+    return replace(spec, metrics=tuple(names), rank_by=rank_by)
+
+
+def _metric_mistakes(declared: Declared, profiles: "Mapping[str, DataProfile]") -> Iterator[Mistake]:
+    """Yield what is wrong with the metrics; where the problem is unknown, what is wrong for any problem."""
     from manyfit.fit import metrics
 
     spec = declared.spec
-    problem, n_classes = profile.problem, len(profile.classes)
-    names = spec.metrics or metrics.standard_metrics(problem, n_classes, bool(spec.data.categories))
-    rank_by = spec.rank_by or (spec.metrics[0] if spec.metrics else metrics.default_rank(problem))
-    if rank_by not in names:
-        names = (*names, rank_by)
-    mistakes = [
-        Mistake(file=declared.file, key=key, message=message)
-        for key, checked in (("metrics", spec.metrics), ("rank_by", (spec.rank_by,) if spec.rank_by else ()))
-        for message in metrics.check(checked, problem)
-    ]
-    return replace(spec, metrics=tuple(names), rank_by=rank_by), mistakes
+    problems = [profile.problem for profile in profiles.values()] or [*Problem]
+    for key, names in (("metrics", spec.metrics), ("rank_by", (spec.rank_by,) if spec.rank_by else ())):
+        found = [metrics.check(names, problem) for problem in problems]
+        for message in found[0]:
+            if all(message in messages for messages in found) or profiles:
+                yield Mistake(file=declared.file, key=key, message=message)
 
 
 def _once(mistakes: Iterable[Mistake]) -> list[Mistake]:

@@ -39,7 +39,7 @@ folds = 2
 [pipelines.good]
 steps = ["GaussianNB"]
 [pipelines.bad]
-steps = [{ use = "SelectKBest", k = 99 }, "GaussianNB"]
+steps = [{ use = "PCA", n_components = 99 }, "GaussianNB"]
 [workers]
 count = 1
 """

@@ -49,7 +49,7 @@ def test_live_lines_at_80_columns() -> None:
     lines = live_lines(look(), 80)
     assert lines[0].endswith("884/1,240   71 %   28 s left")
     assert "█" in lines[0]
-    assert lines[1] == " 12.4 tasks/s   0 failed   no worker yet"
+    assert lines[1] == "         12.4 tasks/s   0 failed   no worker yet"
     assert lines[2] == " best so far  svc 0.9420 (kernel=rbf C=10 gamma=0.01)   rf 0.9110   enet 0.8030"
 
 

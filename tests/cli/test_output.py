@@ -48,7 +48,9 @@ def test_json_output_keeps_stdout_for_itself(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.04, "0.0 s"),
+        (0.0, "0 ms"),
+        (0.0004, "0.4 ms"),
+        (0.04, "40 ms"),
         (9.94, "9.9 s"),
         (28.4, "28 s"),
         (130, "2 m 10 s"),

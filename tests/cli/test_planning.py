@@ -136,7 +136,7 @@ def test_plan_shows_the_difference_to_the_store(here: Any) -> None:
     change = here("plan", "sweep.toml", "--json").json["difference"]
     assert (change["new"], change["kept"], change["removed"]) == (3, 15, 3)
     text = here("plan", "sweep.toml").out
-    assert "  new          3  will run" in text
+    assert "  new       3  will run" in text
     write(SWEEP.replace('"f1_macro"]', '"f1_macro", "balanced_accuracy"]'))
     change = here("plan", "sweep.toml", "--json").json["difference"]
     assert change["lacking_metrics"] == ["balanced_accuracy"]

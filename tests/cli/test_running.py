@@ -16,10 +16,10 @@ SLOW_SWEEP = """
 name = "long"
 data = "sklearn:digits"
 [splits.fives]
-folds = 5
+folds = 3
 [pipelines.forest]
 steps = ["RandomForestClassifier"]
-grid = { n_estimators = [200, 210, 220, 230, 240, 250, 260, 270, 280, 290, 300, 310] }
+grid = { n_estimators = [200, 210, 220, 230, 240, 250, 260, 270] }
 [workers]
 count = 2
 """
@@ -78,7 +78,7 @@ def test_tables_fit_80_columns(finished: Any) -> None:
         ["results"],
         ["results", "--raw"],
         ["status"],
-        ["logs"],
+        ["failures"],
         ["results", "--metric", "f1_macro"],
     ):
         command, *rest = arguments
@@ -118,20 +118,29 @@ def test_run_again_changes_nothing(finished: Any) -> None:
     assert facts["counts"]["done"] == N_TASKS
 
 
-def test_filters_run_a_part_and_an_edit_only_what_is_new(cli: Cli) -> None:
-    """A filtered run does just its tasks; run whole, the rest; changed, only what is new."""
+def test_a_filtered_run_does_just_its_tasks(cli: Cli) -> None:
+    """Filters after --only and beside it select what is submitted and run."""
     cli.write(SWEEP)
-    part = cli("run", "sweep.toml", "--only", "kernel=linear", "pipeline=svc", "--json").json
-    assert part["counts"]["done"] == 6
+    said = cli("run", "sweep.toml", "--only", "kernel=linear", "pipeline=svc", "--workers", "1", "--json")
+    assert said.json["counts"]["done"] == 6
+    assert said.err.startswith("0 of 6 tasks (0 %)")
+
+
+@pytest.mark.slow
+def test_parts_are_run_one_after_the_other_and_an_edit_only_what_is_new(cli: Cli) -> None:
+    """Folds without validation, then the rest of a changed sweep: each task runs once."""
+    cli.write(SWEEP)
     folds = cli("run", "sweep.toml", "--no-validation", "--only", "pipeline=svc", "--json").json
-    assert folds["counts"]["done"] == 6 + 4
+    assert folds["counts"]["done"] == 8
     cli.write(SWEEP.replace("n_neighbors = [1, 5]", "n_neighbors = [5]"))
     said = cli("run", "sweep.toml")
-    assert "  new          5  will run" in said.out
-    assert "  kept        10  stay as they are" in said.out
+    change = [line.split() for line in said.out.splitlines()]
+    assert ["new", "7", "will", "run"] in change
+    assert ["kept", "8", "stay", "as", "they", "are"] in change
     assert n_done(cli, "flowers") == 15
 
 
+@pytest.mark.slow
 def test_failures_are_grouped_and_tried_again(cli: Cli) -> None:
     """A sweep with failures ends with exit code 3 and one cause; retry runs them again."""
     cli.write(FAILING)
@@ -153,8 +162,9 @@ def test_failures_are_grouped_and_tried_again(cli: Cli) -> None:
     explained = cli("explain", "failing", failures["failures"][0]["example"][:8])
     assert "ValueError" in explained.out
     assert cli("retry", "failing", "--class", "user", "--json").json == {"retried": 2}
+    assert "before this:" in cli("explain", "failing", failures["failures"][0]["example"]).out
     assert cli("status", "failing", "--json").json["counts"]["pending"] == 2
-    assert cli("run", "sweep.toml", "--json", check=3).json["counts"]["failed"] == 2
+    assert cli("run", "failing", "--json", check=3).json["counts"]["failed"] == 2
 
 
 @pytest.mark.slow
@@ -168,13 +178,13 @@ def test_ctrl_c_stops_cleanly_and_run_goes_on(cli: Cli) -> None:
     assert process.returncode == 130, (out, err)
     last = out.splitlines()[-1]
     assert last.startswith("stopped cleanly after ")
-    assert last.endswith("of 60 tasks; nothing is lost. Continue: manyfit run sweep.toml")
+    assert last.endswith("of 24 tasks; nothing is lost. Continue: manyfit run sweep.toml")
     before = n_done(cli, "long")
     assert before >= 3
     assert cli("status", "long", "--json").json["state"] == "waiting"
     facts = cli("run", "sweep.toml", "--json").json
-    assert facts["counts"]["done"] == 60
-    assert before < 60
+    assert facts["counts"]["done"] == 24
+    assert before < 24
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Edit and continue: what a changed plan means for what a store has."""
 
+from dataclasses import replace
+
 from tests.plan.test_units import plan_with
 
 from manyfit.model.lease import TaskMark
@@ -87,3 +89,14 @@ def test_fewer_metrics_change_nothing():
     plan = plan_with({"a": [1.0]})
 
     assert difference(plan, dict.fromkeys(plan.keys(), known(metrics=("accuracy", "r2"))), METRICS).empty
+
+
+def test_a_kept_model_stays_with_its_candidate():
+    """The fit that was made for it is in no plan, and leaves only when its candidate does."""
+    plan = plan_with({"a": [1.0]})
+    other = plan_with({"b": [1.0]})
+    has = dict.fromkeys(plan.keys(), known())
+    has["kept"] = replace(known(), kept_of=plan.candidates[0].key)
+
+    assert not difference(plan, has, METRICS).removed
+    assert "kept" in difference(other, has, METRICS).removed

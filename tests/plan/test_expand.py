@@ -227,3 +227,11 @@ def test_a_changed_test_set_keeps_the_folds_of_training_rows_that_have_a_conditi
     before, after = cells("a < 0"), cells("a < -1")
 
     assert {fold for fold in before if before[fold] != after[fold]} == {None}
+
+
+def test_a_seed_that_was_given_stays_even_when_it_is_the_default():
+    """Perceptron's own default is 0; written down, it must not become the seed of the cell."""
+    step = StepSpec(use="Perceptron", name="perceptron", params={"random_state": 0})
+    plan = planned(sweep(PipelineSpec(name="p", steps=(step,)), seeds=(5, 6)))
+
+    assert plan.candidates[0].steps[0].params == {"random_state": 0}

@@ -62,7 +62,7 @@ def segment(
     rank_by: str = "accuracy",
     metrics: Sequence[str] = ("accuracy", "f1_macro"),
 ) -> Segment:
-    """Return a segment of all candidates on all cells of their variants, or of the given (candidate, cell) tasks."""
+    """Return a segment of all candidates on all cells of their variants, or of the given tasks by position."""
     if tasks is None:
         tasks = [
             (n, m)

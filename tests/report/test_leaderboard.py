@@ -69,14 +69,17 @@ def test_same_as_plain_python(values: list, greater: bool, compacted: bool) -> N
     assert keys == sorted(keys)
 
 
-def test_ties_stand_in_the_order_of_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [1.0, -1.0, 1e6, 1e300])
+def test_ties_stand_in_the_order_of_keys(tmp_path: Path, scale: float) -> None:
     """Equal scores are ordered by candidate key, though they were added up in different orders."""
-    values = [0.1, 0.2, 0.3, 0.7, 1e-9]
+    values = [0.1 * scale, 0.2 * scale, 0.3 * scale, 0.7 * scale, 1e-9 * scale]
     turn = {one.key: n for n, one in enumerate(SVCS)}
     store = new_store(tmp_path, segment(SVCS, cells(5)))
     run(store, lambda of, on: cv(values[(on.fold + turn[of.key]) % 5]))
     board = leaderboard(store)
-    assert board["score"].n_unique() == 1
+    for column in ("score", "std", "f1_macro"):
+        assert board[column].n_unique() == 1
+    assert board["score"][0] == pytest.approx(statistics.fmean(values), rel=1e-12)
     assert board["candidate_key"].to_list() == sorted(one.key for one in SVCS)
 
 

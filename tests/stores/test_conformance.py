@@ -1,5 +1,7 @@
 """Every store passes the same laws."""
 
+from typing import ClassVar
+
 import pytest
 
 from manyfit.stores.directory import DirectoryStore
@@ -57,4 +59,4 @@ def test_a_deviation_must_name_a_law():
 
         class Odd(StoreSuite):
             backend = "odd"
-            deviations = {"test_nothing": "no reason"}
+            deviations: ClassVar = {"test_nothing": "no reason"}

@@ -9,6 +9,7 @@ import signal
 import time
 
 import pytest
+from tests.stores.stepped import SteppedDisk, dying_at, failing
 
 from manyfit.model.control import Cancel
 from manyfit.model.errors import ManyfitError, StoreCorrupt, StoreError, StoreFull
@@ -18,7 +19,6 @@ from manyfit.model.snapshot import Counts
 from manyfit.stores.directory import DirectoryStore, frames
 from manyfit.stores.directory.disk import Disk
 from manyfit.testing.stores import accepted_lines, add, beat, claimed, counts, end, key_of, line, run, segment
-from tests.stores.stepped import SteppedDisk, dying_at, failing
 
 A, B = WorkerId("a"), WorkerId("b")
 PLAN = segment([1, 2, 3, 4], [5, 6])
@@ -72,7 +72,7 @@ def check_after(path, said=()):
     store = open_store(path)
     if not any(entry.position == 1 for entry in store.entries()):
         add(store, PLAN)
-    before = dict(((unit, epoch), lines) for unit, epoch, lines in accepted_lines(store))
+    before = {(unit, epoch): lines for unit, epoch, lines in accepted_lines(store)}
     store.expire([A])
     results = records(store)
     for unit, index in said:
@@ -81,7 +81,7 @@ def check_after(path, said=()):
     while (lease := store.claim(B)) is not None:
         run(store, lease)
     assert store.finished()
-    after = dict(((unit, epoch), lines) for unit, epoch, lines in accepted_lines(store))
+    after = {(unit, epoch): lines for unit, epoch, lines in accepted_lines(store)}
     assert before.items() <= after.items()
     total = counts(store)
     assert 6 == total.planned == total.done + total.cancelled
@@ -116,7 +116,7 @@ def test_death_at_every_step(tmp_path, after):
         code, said = in_child(
             lambda ack, path=path, number=number: script(path, SteppedDisk(dying_at(number, after=after)), ack)
         )
-        assert 9 == code
+        assert code == 9
         check_after(path, said)
         shutil.rmtree(path)
 
@@ -129,7 +129,7 @@ def test_sigkill_at_random_moments(tmp_path):
     said = set()
     for number in range(300):
         worker = WorkerId(f"w{number}")
-        said |= killed(path, worker, seed.uniform(0.001, 0.012))
+        said |= killed(path, worker, seed.randrange(4), seed.uniform(0, 0.004))
         store.expire([worker])
     while (lease := store.claim(B)) is not None:
         run(store, lease)
@@ -140,8 +140,8 @@ def test_sigkill_at_random_moments(tmp_path):
     assert Counts(planned=400, done=400) == counts(store)
 
 
-def killed(path, worker, seconds):
-    """Let a worker run for a moment and kill it; return what it acknowledged."""
+def killed(path, worker, n_said, seconds):
+    """Kill a worker some time after it acknowledged *n_said* results; return all that it acknowledged."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -150,11 +150,12 @@ def killed(path, worker, seconds):
         finally:
             os._exit(0)
     os.close(writer)
-    time.sleep(seconds)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
     with os.fdopen(reader) as pipe:
-        return {(text.split()[0], int(text.split()[1])) for text in pipe if text.endswith("\n")}
+        first = [pipe.readline() for _ in range(n_said)]
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return {(text.split()[0], int(text.split()[1])) for text in [*first, *pipe] if text.endswith("\n")}
 
 
 def drain(path, worker, writer):
@@ -228,7 +229,7 @@ def test_a_doubtful_mark_is_not_believed_twice(tmp_path):
     other.expire([A])
 
     assert [(lease.unit, 1, line(0))] == accepted_lines(other)
-    assert 2 == len(list((path / "log").iterdir()))
+    assert len(list((path / "log").iterdir())) == 2
 
 
 def small_log(path):

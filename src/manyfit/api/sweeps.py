@@ -42,6 +42,13 @@ class Sweep:
         sweep.declared = connect.read_sweep(Path(path))
         return sweep
 
+    @classmethod
+    def stored(cls, target: str | Path) -> "Sweep":
+        """Return the sweep of a store (its folder, or its name), as it was last submitted. Raises `NotFound`."""
+        sweep = cls.__new__(cls)
+        sweep.declared = connect.stored_sweep(target)
+        return sweep
+
     @property
     def name(self) -> str:
         return self.declared.spec.name

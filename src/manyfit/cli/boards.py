@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _FIXED = ("rank", "pipeline", "params", "split", "variant", "features", "set", "score", "std")
 _COUNTS = ("n_done", "n_planned", "n_failed", "time_fit", "candidate_key")
-ROOM_FOR_PARAMS = 24
+ROOM_FOR_PARAMS = 40
 """Columns that the parameters keep before another metric is shown."""
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 BAR_WIDEST, BAR_NARROWEST = 30, 8
+WIDE = 110
+"""From this width on, everything about progress stands in one line."""
+PACE_ROOM = 45
 LINES_OF_BEST = 2
 
 
@@ -120,16 +123,19 @@ class LiveDisplay:
 
 
 def live_lines(look: "Look", width: int) -> list[str]:
-    """Return the lines of the live display, none wider than *width*."""
-    parts = [*_front(look), *_pace(look)]
-    one = "   ".join([f" {look.snapshot.sweep}  {'━' * BAR_NARROWEST}", *parts])
-    if len(one) <= width:
-        room = min(BAR_WIDEST, BAR_NARROWEST + width - len(one))
-        lines = ["   ".join([f" {look.snapshot.sweep}  {_bar(look, room)}", *parts])]
+    """
+    Return the lines of the live display, none wider than *width*.
+
+    How they are laid out depends on the width and the number of tasks alone, so that nothing jumps.
+    """
+    name = f" {look.snapshot.sweep}  "
+    room = len(name) + 2 * len(f"{_settled(look)[1]:,}") + len("/   100 %   10 m 00 s left   ")
+    if width >= WIDE:
+        bar = _bar(look, max(BAR_NARROWEST, min(BAR_WIDEST, width - room - PACE_ROOM)))
+        lines = [name + "   ".join([bar, *_front(look), *_pace(look)])]
     else:
-        front = "   ".join(_front(look))
-        room = max(BAR_NARROWEST, min(BAR_WIDEST, width - len(front) - len(look.snapshot.sweep) - 6))
-        lines = [f" {look.snapshot.sweep}  {_bar(look, room)}   {front}", " " + "   ".join(_pace(look))]
+        bar = _bar(look, max(BAR_NARROWEST, min(BAR_WIDEST, width - room)))
+        lines = [name + "   ".join([bar, *_front(look)]), " " * len(name) + "   ".join(_pace(look))]
     return [line[:width] for line in [*lines, *best_lines(look.best, width)]]
 
 
@@ -161,12 +167,11 @@ def _left(look: "Look") -> list[str]:
 
 
 def _pace(look: "Look") -> list[str]:
+    counts = look.snapshot.counts
     n_alive = sum(worker.alive for worker in look.snapshot.workers)
-    parts = [
-        f"{look.rate:.1f} tasks/s",
-        f"{look.snapshot.counts.failed:,} failed",
-        plural(n_alive, "worker") if n_alive else "no worker yet",
-    ]
+    parts = [f"{look.rate:.1f} tasks/s", f"{counts.failed:,} failed"]
+    if n_alive or counts.pending + counts.running:
+        parts.append(plural(n_alive, "worker") if n_alive else "no worker yet")
     if look.snapshot.paused:
         parts.append("paused")
     if look.snapshot.planning:

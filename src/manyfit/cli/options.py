@@ -12,12 +12,6 @@ SweepArgument = Annotated[
         help="The sweep: its file (sweep.toml), the folder of its store (vowels.sweep), or its name (vowels).",
     ),
 ]
-FileArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SWEEP", show_default=False, help="The sweep file, TOML or YAML; `manyfit init` writes one."
-    ),
-]
 FilterArgument = Annotated[
     list[str] | None,
     typer.Argument(

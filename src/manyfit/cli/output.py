@@ -105,7 +105,7 @@ def table_lines(
 
 
 def _one_line(cell: str) -> str:
-    return " ".join(cell.split())
+    return " ".join(cell.splitlines())
 
 
 def _narrow(widths: list[int], at_right: frozenset[int], width: int) -> None:
@@ -136,9 +136,11 @@ def plain(value: Any) -> Any:
 
 
 def show_seconds(seconds: float) -> str:
-    """Return a duration in at most two units: 0.4 s, 28 s, 2 m 10 s, 1 h 05 m, 2 d 03 h."""
+    """Return a duration in at most two units: 3 ms, 0.4 s, 28 s, 2 m 10 s, 1 h 05 m, 2 d 03 h."""
+    if seconds < 0.0995:
+        return f"{max(0.0, seconds) * 1e3:.0f} ms" if seconds >= 0.00095 else f"{max(0.0, seconds) * 1e3:.1g} ms"
     if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     for size, unit, part, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
         if whole >= size:

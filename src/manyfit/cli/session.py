@@ -36,11 +36,14 @@ class Session:
     """
     One run of a sweep on this machine.
 
-    `again` is the command that goes on from where this one stops.
+    `planning` is False to run what a store has, whatever its file says by now. `target` is how the user calls the
+    sweep, `again` the command that goes on from where this one stops.
     """
 
     out: Output
     sweep: Sweep
+    planning: bool
+    target: str
     again: str
     _started: float = field(default_factory=time.monotonic)
 
@@ -50,9 +53,12 @@ class Session:
         position = 0
         try:
             with terminable():
-                planned = self.sweep.plan(workers=workers, only=only)
-                self._say_what_comes(planned, workers, threads, oversubscribe=oversubscribe)
-                position = self._submit(planned)
+                if self.planning:
+                    self._submit(self.sweep.plan(workers=workers, only=only))
+                else:
+                    self._say_what_is_left()
+                self._say_how_many(workers, threads, oversubscribe=oversubscribe)
+                position = len(self.sweep.store().entries())
                 with display_for(self.out) as display:
                     self.sweep.work(
                         workers=workers,
@@ -69,8 +75,9 @@ class Session:
                 ) from None
         return self._conclude(position, interrupted=interrupted, filtered=bool(only))
 
-    def _submit(self, planned: SweepPlan) -> int:
-        """Submit, telling about large plans, and return the position of the control chain."""
+    def _submit(self, planned: SweepPlan) -> None:
+        """Say what comes, and submit it."""
+        self._say_what_comes(planned)
         total = planned.n_tasks
 
         def tell(n_tasks: int) -> None:
@@ -78,11 +85,14 @@ class Session:
                 self.out.note(f"submitted {n_tasks:,} of {total:,} tasks")
 
         planned.submit(on_segment=tell)
-        return len(self.sweep.store().entries())
 
-    def _say_what_comes(
-        self, planned: SweepPlan, workers: int | None, threads: int | None, *, oversubscribe: bool
-    ) -> None:
+    def _say_what_is_left(self) -> None:
+        counts = self.sweep.status().counts
+        self.out.note(
+            f"{self.sweep.name}: {counts.pending + counts.running:,} of {counts.planned:,} tasks are left"
+        )
+
+    def _say_what_comes(self, planned: SweepPlan) -> None:
         from manyfit.report.plans import closing, headline
 
         if self.out.quiet:
@@ -96,6 +106,8 @@ class Session:
                 show_difference(self.out, change)
         for warning in summary.warnings:
             self.out.note(f"warning: {warning}")
+
+    def _say_how_many(self, workers: int | None, threads: int | None, *, oversubscribe: bool) -> None:
         declared = self.sweep.declared.spec.workers
         note = capped(
             workers or declared.count, threads or declared.threads, usable_cores(), oversubscribe=oversubscribe
@@ -112,13 +124,10 @@ class Session:
         ended = Ended(
             out=self.out, results=results, snapshot=snapshot, state=state, seconds=time.monotonic() - self._started
         )
-        ended.tell(self._target(), self.again, filtered=filtered)
+        ended.tell(self.target, self.again, filtered=filtered)
         if interrupted:
             return INTERRUPTED
         return WITH_FAILURES if snapshot.counts.failed else OK
-
-    def _target(self) -> str:
-        return self.sweep.declared.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +161,7 @@ class Ended:
                 "files": files,
             }
         )
-        self.out.line(f"{self._headline(filtered)}: {counts}")
+        self.out.lines([self._headline(filtered), str(counts)])
         if self.out.as_json or self.out.quiet:
             return
         self._board(board)
@@ -215,9 +224,8 @@ class Ended:
         self.out.line(f"leaderboard: {_short(files['leaderboard'])}")
         self.out.line(f"every task:  {_short(files['tasks'])}")
         if self.state == "complete":
-            self.out.line(
-                f"next: manyfit results {target} --raw, or change {target} and run it again: only new tasks run"
-            )
+            self.out.line(f"next: manyfit results {target} --raw shows every task;")
+            self.out.line(f"      change {target} and run it again: only what is new runs")
         elif filtered:
             self.out.line(f"next: manyfit run {target} runs the rest")
         else:

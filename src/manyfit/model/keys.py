@@ -15,6 +15,9 @@ KEY_LENGTH = 32
 """Hexadecimal digits of a key: 128 bits, so that 10**9 keys collide with probability 1.5e-21."""
 
 
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
 def canonical_json(value: Any) -> bytes:
     """
     Return *value* as JSON with sorted keys, no spaces and ASCII only.
@@ -22,7 +25,7 @@ def canonical_json(value: Any) -> bytes:
     Floats are written as Python's shortest round-trip form; 1 and 1.0 stay different, since
     scikit-learn gives them different meanings. Raises ValueError for NaN and infinities.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return _ENCODE(value).encode()
 
 
 def content_key(value: Any) -> str:

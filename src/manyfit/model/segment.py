@@ -19,7 +19,8 @@ class SegmentHeader:
     `Executor`; workers never import it. `spec` is the sweep as JSON values. `folder` is the folder that
     relative paths in the spec start from. `fingerprints` maps data variants to the content keys of the
     data that the plan was made from. `supersedes` counts, by task state ("failed", "done", "cancelled"),
-    the tasks of earlier segments that run again here.
+    the tasks of earlier segments that run again here. `cost_factors` are the corrections by experience
+    that the predicted seconds of the units contain, by pipeline (absent: 1).
     """
 
     sweep: str
@@ -31,6 +32,7 @@ class SegmentHeader:
     limits: Limits = Limits()
     priority: int = 10
     supersedes: Mapping[str, int] = field(default_factory=dict)
+    cost_factors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

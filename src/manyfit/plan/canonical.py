@@ -41,7 +41,7 @@ class Canonicaliser:
         kept = {
             name: value
             for name, value in sorted(values.items())
-            if name not in ignored and not _same(value, defaults.get(name, _MISSING))
+            if name not in ignored and (_fixed_seed(name, value) or not _same(value, defaults.get(name, _MISSING)))
         }
         return Step(name=step.spec.name, use=path, params=kept), ignored
 
@@ -60,6 +60,11 @@ class Canonicaliser:
         info = self._catalog.resolve(str(table["use"]))
         params = {name: self.value(info.path, name, value) for name, value in table.items() if name != "use"}
         return {"use": info.path, **dict(sorted(params.items()))}
+
+
+def _fixed_seed(name: str, value: Any) -> bool:
+    """Whether a seed was given: one that equals the default is still not the seed of the cell."""
+    return name == SEED_PARAM and value is not None
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from manyfit.model.keys import TaskKey
+from manyfit.model.keys import CandidateKey, TaskKey
 from manyfit.model.lease import TaskMark
 from manyfit.plan.tasks import Plan
 
@@ -15,6 +15,7 @@ class KnownTask:
     A task that the store has: its state, its generation, whether it is part of the sweep.
 
     `metrics` are those that its segment asked for; `predictions` tells whether that segment kept them.
+    `kept_of` is set for a fit that no declaration asks for, made to keep the model of that candidate.
     """
 
     mark: TaskMark
@@ -22,6 +23,7 @@ class KnownTask:
     active: bool
     metrics: tuple[str, ...] = ()
     predictions: bool = False
+    kept_of: CandidateKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def difference(
             continue
         seen.add(key)
         _sort(found, pipeline, row, task, metrics)
-    removed = [key for key, task in known.items() if task.active and key not in seen] if removing else []
+    removed = _removed(plan, known, seen) if removing else []
     return Difference(
         fresh=_rows_of(plan, found.fresh),
         reruns=[
@@ -112,6 +114,14 @@ def difference(
         n_rescored=found.n_rescored,
         lacking=sorted(found.lacking),
     )
+
+
+def _removed(plan: Plan, known: Mapping[TaskKey, KnownTask], seen: set[TaskKey]) -> list[TaskKey]:
+    """Return the tasks that leave the sweep; the model of a candidate leaves with the candidate."""
+    candidates = {candidate.key for candidate in plan.candidates}
+    return [
+        key for key, task in known.items() if task.active and key not in seen and task.kept_of not in candidates
+    ]
 
 
 def _sort(found: _Sorted, pipeline: str, row: int, task: KnownTask, metrics: Sequence[str]) -> None:

@@ -16,7 +16,8 @@ class TaskTable:
     Tasks as columns, in the order in which they were planned.
 
     Row t fits `candidates[t]` on `cells[t]` (positions in the plan's tables) in `seconds[t]` predicted
-    seconds. Arrays of numbers, so that a million tasks need 12 MB.
+    seconds. Candidates never decrease: all tasks of one stand together. Arrays of numbers, so that a
+    million tasks need 12 MB.
     """
 
     candidates: "array[int]" = field(default_factory=lambda: array("I"))
@@ -30,6 +31,10 @@ class TaskTable:
         self.candidates.append(candidate)
         self.cells.append(cell)
         self.seconds.append(seconds)
+
+    def rows(self, start: int, end: int) -> "TaskTable":
+        """Return the rows from *start* up to *end*."""
+        return TaskTable(self.candidates[start:end], self.cells[start:end], self.seconds[start:end])
 
     def only(self, rows: Sequence[int]) -> "TaskTable":
         """Return the given rows."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,9 +102,9 @@ def _share(table: TaskTable, number: int, n_segments: int) -> TaskTable:
     if n_segments == 1:
         return table
     first, last = table.candidates[0], table.candidates[-1] + 1
-    low = first + (last - first) * number // n_segments
-    high = first + (last - first) * (number + 1) // n_segments
-    return table.only([t for t, candidate in enumerate(table.candidates) if low <= candidate < high])
+    bounds = (first + (last - first) * part // n_segments for part in (number, number + 1))
+    low, high = (bisect_left(table.candidates, bound) for bound in bounds)
+    return table.rows(low, high)
 
 
 def _ordered_groups(shares: Shares, target: float) -> list[tuple[str, list[int]]]:

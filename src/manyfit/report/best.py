@@ -10,10 +10,10 @@ from manyfit.report.frames import load_results, ranking_of
 from manyfit.report.leaderboard import (
     LEAVE_OUT,
     GreaterIsBetter,
-    aggregated_by,
     leaderboard,
     rank,
     scorers_rise,
+    selected,
 )
 
 
@@ -32,15 +32,16 @@ def best_candidates(
     store: Store, k: int, *, metric: str | None = None, greater_is_better: GreaterIsBetter = scorers_rise
 ) -> list[BestCandidate]:
     """
-    Return the *k* best candidates of each split, best first, whose tasks there all succeeded so far.
+    Return the *k* best candidates of each split, best first, of those with no failed task there.
 
-    The order is that of the leaderboard.
+    The order is that of the leaderboard; `rank` counts among the candidates returned.
     """
     metric = metric or ranking_of(store).rank_by
-    results = load_results(store, leave_out=LEAVE_OUT | {"params"})
-    table = aggregated_by(results, metric).filter(pl.col("n_failed") == 0)
-    ranked = rank(table, results, metric, descending=greater_is_better(metric))
-    best = ranked.filter((pl.col("rank") <= k) & pl.col("score").is_not_null())
+    results = selected(load_results(store, leave_out=LEAVE_OUT | {"params"}), metric)
+    ranked = rank(results, metric, descending=greater_is_better(metric))
+    whole = ranked.filter((pl.col("n_failed") == 0) & pl.col("score").is_not_null())
+    place = pl.int_range(1, pl.len() + 1).over("split")
+    best = whole.with_columns(place.alias("rank")).filter(pl.col("rank") <= k)
     return [
         BestCandidate(
             split=row["split"],

@@ -42,7 +42,9 @@ def _predicted(store: Store) -> dict[str, float]:
     for entry in store.entries():
         if isinstance(entry.action, AddSegment):
             segment = store.segment(entry.action.segment)
+            factors = segment.header.cost_factors
             for unit in segment.units:
-                seconds[unit.pipeline] = seconds.get(unit.pipeline, 0.0) + unit.cost_seconds
+                formula = unit.cost_seconds / factors.get(unit.pipeline, 1.0)
+                seconds[unit.pipeline] = seconds.get(unit.pipeline, 0.0) + formula
                 n_tasks[unit.pipeline] = n_tasks.get(unit.pipeline, 0) + len(unit)
     return {pipeline: total / n_tasks[pipeline] for pipeline, total in seconds.items()}

@@ -1,6 +1,7 @@
 """Candidates in order of their scores."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -8,7 +9,7 @@ from manyfit.contracts.store import Store
 from manyfit.model.errors import NotFound
 from manyfit.model.keys import CandidateKey, CellKey, task_key
 from manyfit.model.mistake import did_you_mean
-from manyfit.report.aggregate import GROUP, aggregated
+from manyfit.report.aggregate import GROUP, aggregated, mean_scores
 from manyfit.report.frames import NEEDED, Results, load_results, ranking_of
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import PlanTables, label_of, removed_tasks, segments_of
@@ -46,35 +47,26 @@ def leaderboard(
     """
     metric = metric or ranking_of(store).rank_by
     results = load_results(store, leave_out=LEAVE_OUT)
-    frame = aggregated_by(results, metric, split=split, pipeline=pipeline)
-    ranked = rank(frame, results, metric, descending=greater_is_better(metric))
+    chosen = selected(results, metric, split=split, pipeline=pipeline)
+    ranked = rank(chosen, metric, descending=greater_is_better(metric))
     if top is not None:
         ranked = ranked.filter(pl.col("rank") <= top)
-    return _shaped(_with_params(_with_planned(ranked, store, results), results), results, metric)
+    return _shaped(_with_planned(_with_details(ranked, chosen, metric), store, chosen), chosen, metric)
 
 
-def aggregated_by(
-    results: Results, metric: str, *, split: str | None = None, pipeline: str | None = None
-) -> pl.DataFrame:
-    """Return the means of all scores by candidate and split, with deviations for *metric*."""
+def selected(results: Results, metric: str, *, split: str | None = None, pipeline: str | None = None) -> Results:
+    """Return the results of one split or pipeline. Raises `NotFound` for names that no result has."""
     frame = results.frame
     for column, wanted in (("split", split), ("pipeline", pipeline)):
         if wanted is not None:
+            _check_named(results, column, wanted)
             frame = frame.filter(pl.col(column) == wanted)
-    names = [f"{name}_{kind}" for name, kind in results.scores]
-    ranking = [f"{name}_{kind}" for name, kind in results.scores if kind == metric]
-    table = aggregated(frame, names, stds=ranking).collect(engine="streaming")
-    if table.is_empty():
-        _check_named(results, "split", split)
-        _check_named(results, "pipeline", pipeline)
-    elif not ranking and results.scores:
+    if results.scores and metric not in results.metrics():
         _refuse("metric", metric, results.metrics())
-    return table
+    return replace(results, frame=frame)
 
 
-def _check_named(results: Results, column: str, wanted: str | None) -> None:
-    if wanted is None:
-        return
+def _check_named(results: Results, column: str, wanted: str) -> None:
     known = results.frame.select(pl.col(column).unique().sort()).collect(engine="streaming")[column].to_list()
     if known and wanted not in known:
         _refuse(column, wanted, known)
@@ -87,15 +79,13 @@ def _refuse(what: str, wanted: str, known: Iterable[str]) -> None:
     )
 
 
-def rank(table: pl.DataFrame, results: Results, metric: str, *, descending: bool = True) -> pl.DataFrame:
-    """Return *table* in order, with rank, set, score and std; see `leaderboard`."""
-    parts = [
-        _scored(part, ranking_set(part, results, metric), metric)
-        for part in table.sort("split").partition_by("split", maintain_order=True)
-    ]
-    if not parts:
-        parts = [_scored(table, None, metric)]
-    ordered = pl.concat(parts).sort(
+def rank(results: Results, metric: str, *, descending: bool = True) -> pl.DataFrame:
+    """Return candidate_key, variant, split, n_done, n_failed, set, score and rank, in order; see `leaderboard`."""
+    columns = [f"{name}_{kind}" for name, kind in results.scores if kind == metric]
+    table = mean_scores(results.frame, columns).sort("split")
+    parts = table.partition_by("split", maintain_order=True) if table.height else [table]
+    scored = pl.concat([_scored(part, ranking_set(part, results, metric), metric) for part in parts])
+    ordered = scored.sort(
         "split", "score", "candidate_key", "variant", descending=[False, descending, False, False], nulls_last=True
     )
     return ordered.with_columns(pl.int_range(1, pl.len() + 1).over("split").alias("rank"))
@@ -109,23 +99,24 @@ def ranking_set(part: pl.DataFrame, results: Results, metric: str) -> str | None
 
 
 def _scored(part: pl.DataFrame, name: str | None, metric: str) -> pl.DataFrame:
-    if name is None:
-        score = std = pl.lit(None, dtype=pl.Float64)
-    else:
-        score, std = pl.col(f"{name}_{metric}"), pl.col(f"std_{name}_{metric}")
-    return part.with_columns(score.alias("score"), std.alias("std"), pl.lit(name, dtype=pl.String).alias("set"))
+    score = pl.lit(None, dtype=pl.Float64) if name is None else pl.col(f"{name}_{metric}")
+    shown = pl.lit(name, dtype=pl.String).alias("set")
+    return part.select(*GROUP, "n_done", "n_failed", score.alias("score"), shown)
 
 
-def _with_params(ranked: pl.DataFrame, results: Results) -> pl.DataFrame:
-    # Texts only for the rows shown: reading them for all costs more than the ranking.
+def _with_details(ranked: pl.DataFrame, results: Results, metric: str) -> pl.DataFrame:
+    # Only for the rows shown: texts and deviations of all cost more than the ranking.
     keys = ranked.select(pl.col("candidate_key").unique()).lazy()
-    params = results.frame.select("candidate_key", "params").join(keys, on="candidate_key", how="semi")
-    labels = (
-        params.unique("candidate_key", keep="any")
-        .collect(engine="streaming")
-        .with_columns(pl.col("params").map_elements(label_of, return_dtype=pl.String))
+    shown = results.frame.join(keys, on="candidate_key", how="semi")
+    names = [f"{name}_{kind}" for name, kind in results.scores]
+    ranking = [f"{name}_{kind}" for name, kind in results.scores if kind == metric]
+    details = aggregated(shown, names, stds=ranking).drop("n_done", "n_failed")
+    params = shown.select("candidate_key", "params").unique("candidate_key", keep="any")
+    labels = params.collect(engine="streaming").with_columns(
+        pl.col("params").map_elements(label_of, return_dtype=pl.String)
     )
-    return ranked.join(labels, on="candidate_key", how="left", maintain_order="left")
+    joined = ranked.join(details.collect(engine="streaming"), on=GROUP, how="left", maintain_order="left")
+    return joined.join(labels, on="candidate_key", how="left", maintain_order="left")
 
 
 def _with_planned(ranked: pl.DataFrame, store: Store, results: Results) -> pl.DataFrame:
@@ -160,7 +151,7 @@ def _shaped(ranked: pl.DataFrame, results: Results, metric: str) -> pl.DataFrame
         "features",
         "set",
         "score",
-        "std",
+        _on_ranking_set(ranked, results, metric, prefix="std_").alias("std"),
         *(_on_ranking_set(ranked, results, kind).alias(kind) for kind in others),
         *(f"{name}_{metric}" for name in sets),
         "n_done",
@@ -176,10 +167,10 @@ def _elsewhere(ranked: pl.DataFrame, name: str) -> bool:
     return bool((ranked["set"] != name).any())
 
 
-def _on_ranking_set(ranked: pl.DataFrame, results: Results, kind: str) -> pl.Expr:
+def _on_ranking_set(ranked: pl.DataFrame, results: Results, kind: str, *, prefix: str = "") -> pl.Expr:
     used: Sequence[str] = ranked["set"].drop_nulls().unique().to_list()
     chosen = pl.lit(None, dtype=pl.Float64)
     for name in used:
         if (name, kind) in results.scores:
-            chosen = pl.when(pl.col("set") == name).then(pl.col(f"{name}_{kind}")).otherwise(chosen)
+            chosen = pl.when(pl.col("set") == name).then(pl.col(f"{prefix}{name}_{kind}")).otherwise(chosen)
     return chosen

@@ -18,9 +18,12 @@ _READ = {*GROUP, "key", "generation", "final", "pipeline", "features", "params",
 
 
 def raw_results(store: Store) -> pl.LazyFrame:
-    """Return one row for each task, in order of split, pipeline, candidate, fold and seed."""
-    order = ["split", "pipeline", "candidate_key", "variant", "fold", "seed", "key"]
-    return results_frame(store, lazy=True).sort(order, nulls_last=True)
+    """
+    Return one row for each task, in no particular order.
+
+    Sorting is left to who wants it: unsorted, any number of rows is exported in little memory.
+    """
+    return results_frame(store, lazy=True)
 
 
 def aggregated_results(store: Store) -> pl.DataFrame:

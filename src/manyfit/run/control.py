@@ -1,6 +1,5 @@
 """What people do to a sweep while it runs: pause, resume, stop, cancel, retry, keep."""
 
-from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -116,7 +115,7 @@ def again(store: Store, keys: frozenset[TaskKey], header: SegmentHeader, *, n_wo
             continue
 
 
-def _submit_again(  # noqa: PLR0917 - the values of one submission, passed through as they are
+def _submit_again(
     store: Store,
     tasks: Mapping[TaskKey, tuple[Candidate, Cell]],
     known: Mapping[TaskKey, KnownTask],
@@ -144,20 +143,15 @@ _STATES = {TaskMark.DONE: "done", TaskMark.FAILED: "failed", TaskMark.CANCELLED:
 
 def plan_of(tasks: Sequence[tuple[Candidate, Cell]], seconds: float = 1.0) -> Plan:
     """Return a plan of just these tasks, each predicted to take *seconds*."""
-    candidates: dict[tuple[str, str], int] = {}
-    cells: dict[str, int] = {}
-    table_of_candidates: list[Candidate] = []
-    table_of_cells: list[Cell] = []
+    candidates = list({(candidate.variant, candidate.key): candidate for candidate, _ in tasks}.values())
+    cells = list({cell.key: cell for _, cell in tasks}.values())
+    candidate_at = {(candidate.variant, candidate.key): at for at, candidate in enumerate(candidates)}
+    cell_at = {cell.key: at for at, cell in enumerate(cells)}
+    places = [
+        (candidate_at[candidate.variant, candidate.key], cell_at[cell.key], candidate.pipeline)
+        for candidate, cell in tasks
+    ]
     tables: dict[str, TaskTable] = {}
-    for candidate, cell in tasks:
-        at = candidates.setdefault((candidate.variant, candidate.key), len(candidates))
-        if at == len(table_of_candidates):
-            table_of_candidates.append(candidate)
-        where = cells.setdefault(cell.key, len(cells))
-        if where == len(table_of_cells):
-            table_of_cells.append(cell)
-        table = tables.setdefault(
-            candidate.pipeline, TaskTable(candidates=array("I"), cells=array("I"), seconds=array("f"))
-        )
-        table.add(at, where, seconds)
-    return Plan(candidates=table_of_candidates, cells=table_of_cells, tasks=tables, n_merged=0)
+    for candidate, cell, pipeline in sorted(places):
+        tables.setdefault(pipeline, TaskTable()).add(candidate, cell, seconds)
+    return Plan(candidates=candidates, cells=cells, tasks=tables, n_merged=0)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.control import AddSegment, Cancel
-from manyfit.model.keys import TaskKey, UnitId, task_key
+from manyfit.model.keys import CandidateKey, TaskKey, UnitId, task_key
 from manyfit.model.lease import TaskMark
 from manyfit.model.segment import Segment
-from manyfit.model.unit import root_of
+from manyfit.model.sweep import Models
+from manyfit.model.unit import Mode, root_of
 from manyfit.plan.difference import KnownTask
 
 Marks = dict[UnitId, dict[int, TaskMark]]
@@ -43,21 +44,26 @@ def known_tasks(store: Store) -> dict[TaskKey, KnownTask]:
 
 
 def _add(known: dict[TaskKey, KnownTask], segment: Segment, marks: Marks) -> None:
-    predictions = bool(dict(segment.header.spec.get("keep", {})).get("predictions", False))
-    shared: dict[tuple[TaskMark, int], KnownTask] = {}
+    keep = dict(segment.header.spec.get("keep", {}))
+    shared: dict[tuple[TaskMark, int, CandidateKey | None], KnownTask] = {}
     for unit in segment.units:
         of_unit = marks.get(unit.id, {})
+        only_kept = unit.mode is Mode.KEEP and keep.get("models") == Models.BEST.value
         for index, (candidate, cell) in enumerate(zip(unit.candidates, unit.cells, strict=True)):
-            state = (of_unit.get(index, TaskMark.LEFT), unit.generation)
+            candidate_key = segment.candidates[candidate].key
+            key = task_key(candidate_key, segment.cells[cell].key)
+            extra = only_kept and (key not in known or known[key].kept_of is not None)
+            state = (of_unit.get(index, TaskMark.LEFT), unit.generation, candidate_key if extra else None)
             if state not in shared:
                 shared[state] = KnownTask(
                     mark=state[0],
                     generation=unit.generation,
                     active=True,
                     metrics=segment.header.metrics,
-                    predictions=predictions,
+                    predictions=bool(keep.get("predictions", False)),
+                    kept_of=state[2],
                 )
-            known[task_key(segment.candidates[candidate].key, segment.cells[cell].key)] = shared[state]
+            known[key] = shared[state]
 
 
 def _cancel(known: dict[TaskKey, KnownTask], keys: Iterable[TaskKey]) -> None:

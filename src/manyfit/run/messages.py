@@ -9,15 +9,22 @@ import enum
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from manyfit.contracts.executor import Work, WorkTask
-from manyfit.model.candidate import Candidate, Cell, Step
-from manyfit.model.keys import CandidateKey, CellKey, TaskKey, task_key
+from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.keys import TaskKey, task_key
 from manyfit.model.segment import SegmentHeader
-from manyfit.model.sweep import Limits
 from manyfit.model.unit import Mode
+from manyfit.model.wire import (
+    candidate_from_json,
+    candidate_to_json,
+    cell_from_json,
+    cell_to_json,
+    header_from_json,
+    header_to_json,
+)
 
 LENGTH = struct.Struct(">I")
 FRAME = struct.Struct(">cII")
@@ -99,7 +106,7 @@ class Order:
 def order_to_json(order: Order, *, with_header: bool) -> bytes:
     """Return *order* as a length and JSON; the header only on request: a runner keeps one per segment."""
     work = order.work
-    candidates = {task.candidate.key: task.candidate for task in work.tasks}
+    candidates = {(task.candidate.variant, task.candidate.key): task.candidate for task in work.tasks}
     cells = {task.cell.key: task.cell for task in work.tasks}
     candidate_at = {key: at for at, key in enumerate(candidates)}
     cell_at = {key: at for at, key in enumerate(cells)}
@@ -111,7 +118,7 @@ def order_to_json(order: Order, *, with_header: bool) -> bytes:
         "indices": [task.index for task in work.tasks],
         "candidates": [candidate_to_json(candidate) for candidate in candidates.values()],
         "cells": [cell_to_json(cell) for cell in cells.values()],
-        "candidate_of": [candidate_at[task.candidate.key] for task in work.tasks],
+        "candidate_of": [candidate_at[task.candidate.variant, task.candidate.key] for task in work.tasks],
         "cell_of": [cell_at[task.cell.key] for task in work.tasks],
         "inputs": [[index, dict(inputs)] for index, inputs in work.inputs.items()],
     }
@@ -140,84 +147,6 @@ def order_from_json(body: bytes, headers: dict[str, SegmentHeader]) -> Order:
 def _task(index: int, candidate: Candidate, cell: Cell) -> WorkTask:
     key: TaskKey = task_key(candidate.key, cell.key)
     return WorkTask(index=index, key=key, candidate=candidate, cell=cell)
-
-
-def header_to_json(header: SegmentHeader) -> dict[str, Any]:
-    """Return a segment header as JSON values."""
-    return {
-        "sweep": header.sweep,
-        "executor": header.executor,
-        "spec": dict(header.spec),
-        "folder": header.folder,
-        "fingerprints": dict(header.fingerprints),
-        "metrics": list(header.metrics),
-        "limits": asdict(header.limits),
-        "priority": header.priority,
-        "supersedes": dict(header.supersedes),
-    }
-
-
-def header_from_json(value: Mapping[str, Any]) -> SegmentHeader:
-    """Return the segment header that `header_to_json` wrote."""
-    return SegmentHeader(
-        sweep=value["sweep"],
-        executor=value["executor"],
-        spec=value["spec"],
-        folder=value["folder"],
-        fingerprints=value["fingerprints"],
-        metrics=tuple(value["metrics"]),
-        limits=Limits(**value["limits"]),
-        priority=value["priority"],
-        supersedes=value["supersedes"],
-    )
-
-
-def candidate_to_json(candidate: Candidate) -> dict[str, Any]:
-    """Return a candidate as JSON values."""
-    return {
-        "key": candidate.key,
-        "pipeline": candidate.pipeline,
-        "steps": [[step.name, step.use, dict(step.params)] for step in candidate.steps],
-        "shown": dict(candidate.shown),
-        "features": candidate.features,
-        "variant": candidate.variant,
-    }
-
-
-def candidate_from_json(value: Mapping[str, Any]) -> Candidate:
-    """Return the candidate that `candidate_to_json` wrote."""
-    return Candidate(
-        key=CandidateKey(value["key"]),
-        pipeline=value["pipeline"],
-        steps=tuple(Step(name=name, use=use, params=params) for name, use, params in value["steps"]),
-        shown=value["shown"],
-        features=value["features"],
-        variant=value["variant"],
-    )
-
-
-def cell_to_json(cell: Cell) -> dict[str, Any]:
-    """Return a cell as JSON values."""
-    return {
-        "key": cell.key,
-        "split": cell.split,
-        "fold": cell.fold,
-        "seed": cell.seed,
-        "variant": cell.variant,
-        "n_train": cell.n_train,
-    }
-
-
-def cell_from_json(value: Mapping[str, Any]) -> Cell:
-    """Return the cell that `cell_to_json` wrote."""
-    return Cell(
-        key=CellKey(value["key"]),
-        split=value["split"],
-        fold=value["fold"],
-        seed=value["seed"],
-        variant=value["variant"],
-        n_train=value["n_train"],
-    )
 
 
 def _plain(value: Any) -> Any:

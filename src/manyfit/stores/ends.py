@@ -86,7 +86,7 @@ def _marks(own: Sequence[int], previous: End | None) -> dict[int, str]:
     return dict(zip(own, previous.marks if previous else LEFT * len(own), strict=True))
 
 
-def _end(  # noqa: PLR0917 - the fields of one end
+def _end(
     kind: EndKind,
     own: Sequence[int],
     marks: Mapping[int, str],

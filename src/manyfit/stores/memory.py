@@ -360,7 +360,7 @@ class MemoryStore:
     def _count(self, place: _Place) -> dict[str, int]:
         """Count the tasks of one unit itself; those of its children are counted with them."""
         end, epoch = self._last_end(place.id), self._open(place.id)
-        states = {state: 0 for state in _STATES}
+        states = dict.fromkeys(_STATES, 0)
         left = []
         for index, mark in zip(place.own, end.marks if end else _LEFT * len(place.own), strict=True):
             withdrawal = self._withdrawal(place, index)

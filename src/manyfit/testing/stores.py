@@ -258,9 +258,9 @@ class StoreSuite:
 
         add(other, part)
 
-        assert 1 == len(store.entries())
-        assert 2 == counts(store).planned
-        assert "1" == indices_text(claimed(other, B), part)
+        assert len(store.entries()) == 1
+        assert counts(store).planned == 2
+        assert indices_text(claimed(other, B), part) == "1"
 
     def test_a_submission_goes_on_until_it_says_it_ends(self, store: Store, other: Store) -> None:
         """With `more`, nothing is finished; submitting the last segment again without `more` ends it."""
@@ -273,7 +273,7 @@ class StoreSuite:
         add(store, part)
 
         assert other.finished()
-        assert 1 == counts(other).planned
+        assert counts(other).planned == 1
 
     def test_positions_are_taken_once(self, store: Store, other: Store) -> None:
         """Whoever comes second is told so, and nothing has happened."""
@@ -285,7 +285,7 @@ class StoreSuite:
             other.submit(segment([1]), position=1, n_new=1)
 
         assert [Pause()] == [entry.action for entry in other.entries()]
-        assert 0 == counts(other).planned
+        assert counts(other).planned == 0
 
     def test_entries_come_in_order_and_from_where_one_asks(self, store: Store, other: Store) -> None:
         """All handles read one chain."""
@@ -293,7 +293,7 @@ class StoreSuite:
         other.append(Resume(), position=2)
         store.append(Cancel(tasks=(key_of(1),)), position=3)
 
-        assert [1, 2, 3] == [entry.position for entry in other.entries()]
+        assert [entry.position for entry in other.entries()] == [1, 2, 3]
         assert [Resume(), Cancel(tasks=(key_of(1),))] == [entry.action for entry in store.entries(1)]
 
     def test_the_chain_has_no_gaps(self, store: Store) -> None:
@@ -308,7 +308,7 @@ class StoreSuite:
         part = segment([1], [2], [3])
         add(store, part)
 
-        assert ["0", "1", "2"] == [indices_text(claimed(store, WorkerId(w)), part) for w in "abc"]
+        assert [indices_text(claimed(store, WorkerId(w)), part) for w in "abc"] == ["0", "1", "2"]
 
     def test_claims_come_by_priority_then_age(self, store: Store) -> None:
         """Urgent segments first; among equals the oldest."""
@@ -342,11 +342,11 @@ class StoreSuite:
 
         lease = store.claim(A, wanted=lambda unit, index: unit.id == part.units[0].id and index == 1)
         assert lease is not None
-        assert [1] == indices(lease)
+        assert indices(lease) == [1]
         run(store, lease)
 
         assert store.claim(A, wanted=lambda unit, index: unit.id == part.units[0].id and index == 1) is None
-        assert [0] == indices(claimed(other, B))
+        assert indices(claimed(other, B)) == [0]
         assert Counts(planned=3, done=1, pending=2) == counts(store)
 
     def test_a_worker_id_is_used_once(self, store: Store, other: Store) -> None:
@@ -375,7 +375,7 @@ class StoreSuite:
         store.complete(lease, end(lease, "d.", EndKind.DONE))
 
         assert not store.finished()
-        assert [1] == indices(claimed(store))
+        assert indices(claimed(store)) == [1]
 
     def test_an_end_may_not_name_strangers(self, store: Store) -> None:
         """An end that speaks of tasks the unit does not have is refused, and the lease holds on."""
@@ -406,7 +406,7 @@ class StoreSuite:
         lease = claimed(store)
         store.record(lease, line(0) + line(1))
         store.sync()
-        assert [] == accepted_lines(other)
+        assert accepted_lines(other) == []
 
         store.complete(lease, end(lease, "dd"))
 
@@ -418,7 +418,7 @@ class StoreSuite:
         store.record(claimed(store), line(0))
 
         assert store.sync() > 0
-        assert 0 == store.sync()
+        assert store.sync() == 0
 
     def test_a_strange_lease_is_refused(self, store: Store, other: Store) -> None:
         """A lease belongs to the handle that claimed it, while it is open."""
@@ -440,10 +440,10 @@ class StoreSuite:
         again = claimed(other, B)
 
         assert (again.unit, again.epoch) == (lease.unit, 2)
-        assert [(1, 1, 0), (2, 0, 4)] == [(task.index, task.attempts, task.losses) for task in again.tasks]
+        assert [(task.index, task.attempts, task.losses) for task in again.tasks] == [(1, 1, 0), (2, 0, 4)]
         run(other, again)
         assert Counts(planned=3, done=3) == counts(store)
-        assert 4 == sum(lines.count(b"\n") for _, _, lines in accepted_lines(store))
+        assert sum(lines.count(b"\n") for _, _, lines in accepted_lines(store)) == 4
 
     def test_settled_stays_settled(self, store: Store) -> None:
         """A later holder cannot change what an earlier epoch settled."""
@@ -466,7 +466,7 @@ class StoreSuite:
         first, second = claimed(store), claimed(other, B)
 
         assert [f"{lease.unit}.0", f"{lease.unit}.1"] == [first.unit, second.unit]
-        assert [[1, 2], [3, 4]] == [indices(first), indices(second)]
+        assert [indices(first), indices(second)] == [[1, 2], [3, 4]]
         assert Counts(planned=5, done=1, pending=4) == counts(store)
         run(store, first)
         assert not store.finished()
@@ -482,7 +482,7 @@ class StoreSuite:
         store.complete(lease, end(lease, "d...", EndKind.SPLIT, parts=((0, 1), (1, 2))))
 
         assert Counts(planned=4, done=1, pending=3) == counts(store)
-        assert [1, 2, 3] == sorted(i for w in "abc" for i in indices(claimed(store, WorkerId(w))))
+        assert sorted(i for w in "abc" for i in indices(claimed(store, WorkerId(w)))) == [1, 2, 3]
 
     def test_children_split_again(self, store: Store) -> None:
         """A child may be split as well; units come in plan order, children behind their parent."""
@@ -496,7 +496,7 @@ class StoreSuite:
         names = [state.unit.removeprefix(root.unit) for state in store.units()]
 
         assert ["", ".0", ".0.0", ".0.1", ".1", part.units[1].id] == names
-        assert [(0, 1, 2, 3), (0, 1, 2), (0,), (1, 2), (3,), (0,)] == [state.indices for state in store.units()]
+        assert [state.indices for state in store.units()] == [(0, 1, 2, 3), (0, 1, 2), (0,), (1, 2), (3,), (0,)]
         assert Counts(planned=5, pending=5) == counts(store)
 
     # -- losing a worker -----------------------------------------------------------------------------
@@ -507,14 +507,14 @@ class StoreSuite:
         store.register(worker_info(A))
         lease = claimed(store)
         store.beat(A, beat(1, lease))
-        assert 0 == other.expire()
+        assert other.expire() == 0
 
         clock.advance(PATIENCE - 1)
-        assert 0 == other.expire()
+        assert other.expire() == 0
         clock.advance(1)
-        assert 1 == other.expire()
+        assert other.expire() == 1
 
-        assert 2 == claimed(other, B).epoch
+        assert claimed(other, B).epoch == 2
 
     def test_a_heartbeat_keeps_a_lease(self, store: Store, other: Store, clock: ManualClock) -> None:
         """A counter that grows is a sign of life, however slow."""
@@ -522,7 +522,7 @@ class StoreSuite:
         lease = claimed(store)
         for counter in range(1, 4):
             store.beat(A, beat(counter, lease))
-            assert 0 == other.expire()
+            assert other.expire() == 0
             clock.advance(PATIENCE - 1)
 
         run(store, lease)
@@ -535,24 +535,24 @@ class StoreSuite:
         store.expire()
         clock.advance(10 * PATIENCE)
 
-        assert 0 == store.expire()
-        assert 1 == store.expire([A])
+        assert store.expire() == 0
+        assert store.expire([A]) == 1
 
     def test_seal_keeps_what_was_durable(self, store: Store, other: Store) -> None:
-        """What was synced before the loss is accepted; attempts and the loss of the task in progress are counted."""
+        """What was synced before is accepted; attempts and the loss of the task in progress are counted."""
         add(store, segment([1, 2, 3, 4]))
         lease = claimed(store)
         store.record(lease, line(0) + line(1, ok=False) + line(2, ok=False, final=False))
         store.sync()
         store.beat(A, beat(1, lease, index=3))
 
-        assert 1 == other.expire([A])
+        assert other.expire([A]) == 1
 
         assert [(lease.unit, 1, line(0) + line(1, ok=False) + line(2, ok=False, final=False))] == accepted_lines(
             other
         )
         again = claimed(other, B)
-        assert [(2, 1, 0), (3, 0, 1)] == [(task.index, task.attempts, task.losses) for task in again.tasks]
+        assert [(task.index, task.attempts, task.losses) for task in again.tasks] == [(2, 1, 0), (3, 0, 1)]
         assert Counts(planned=4, done=1, failed=1, pending=2) == counts(other)
 
     def test_seal_drops_what_was_not_durable(self, store: Store, other: Store) -> None:
@@ -566,7 +566,7 @@ class StoreSuite:
         other.expire([A])
 
         assert [(lease.unit, 1, line(0))] == accepted_lines(other)
-        assert [1] == indices(claimed(other, B))
+        assert indices(claimed(other, B)) == [1]
 
     def test_losses_add_up(self, store: Store, other: Store) -> None:
         """Each worker that is lost on a task counts."""
@@ -578,7 +578,7 @@ class StoreSuite:
             store.beat(worker, beat(1, lease, index=0))
             other.expire([worker])
 
-        assert (0, 3) == (claimed(store, A).tasks[0].attempts, 3)
+        assert (claimed(store, A).tasks[0].attempts, 3) == (0, 3)
 
     def test_a_late_worker_is_fenced_off(self, store: Store, other: Store) -> None:
         """Once sealed, the first worker cannot complete, and what it still recorded is dropped."""
@@ -602,7 +602,7 @@ class StoreSuite:
         add(store, segment([1], [2]))
         late = claimed(store)
         other.expire([A])
-        assert 2 == claimed(other, B).epoch
+        assert claimed(other, B).epoch == 2
 
         following = claimed(store)
 
@@ -642,8 +642,8 @@ class StoreSuite:
 
         lease = claimed(other, B)
 
-        assert [1] == indices(lease)
-        assert 2 == lease.position
+        assert indices(lease) == [1]
+        assert lease.position == 2
         assert Counts(planned=3, pending=1, cancelled=2) == counts(other)
         run(other, lease)
         assert other.claim(B) is None
@@ -693,7 +693,7 @@ class StoreSuite:
         add(store, segment([4], name="edited", removed=[key_of(1), key_of(3)]))
 
         assert Counts(planned=2, done=1, pending=1) == counts(other)
-        assert "4" == numbers_text(claimed(other, B), other)
+        assert numbers_text(claimed(other, B), other) == "4"
         assert other.claim(C) is None
 
     def test_a_retry_counts_with_its_generation(self, store: Store, other: Store) -> None:
@@ -756,7 +756,7 @@ class StoreSuite:
             lambda: store.expire([B]),
             lambda: run(store, claimed(store)),
         ]
-        assert 5 == counts(other).planned
+        assert counts(other).planned == 5
         steps[0]()
         lease = claimed(store)
         store.record(lease, line(0))
@@ -780,7 +780,7 @@ class StoreSuite:
         assert [beat(1, lease), Beat(counter=5, at=0.0, state=WorkerState.STOPPED)] == [v.beat for v in views]
         assert [(lease.unit, True), (None, False)] == [(view.unit, view.alive) for view in views]
         clock.advance(PATIENCE)
-        assert [False, False] == [view.alive for view in other.snapshot().workers]
+        assert [view.alive for view in other.snapshot().workers] == [False, False]
 
     def test_two_readers_get_the_same_bytes(self, store: Store, other: Store, tmp_path: Path) -> None:
         """Accepted results are the same for every handle, before and after a compaction, less what is skipped."""
@@ -797,7 +797,7 @@ class StoreSuite:
         store.publish_base(parquet, position=2)
 
         assert before == accepted_lines(store) == accepted_lines(other)
-        assert [b"PAR1 pretended PAR1"] == [path.read_bytes() for path in other.bases()]
+        assert [path.read_bytes() for path in other.bases()] == [b"PAR1 pretended PAR1"]
         rest = other.accepted(frozenset({(first.unit, 1)}))
         assert [second.unit] == [block.unit for block in rest]
 
@@ -810,7 +810,7 @@ class StoreSuite:
         with pytest.raises(PositionTaken):
             store.publish_base(parquet, position=1)
 
-        assert [] == list(store.bases())
+        assert list(store.bases()) == []
 
     def test_units_tell_their_epochs(self, store: Store, other: Store) -> None:
         """Every unit comes in plan order with its last epoch, its holder and its last end."""
@@ -820,9 +820,9 @@ class StoreSuite:
 
         states = list(other.units())
 
-        assert [1, 1, 0] == [state.epoch for state in states]
-        assert [None, A, None] == [state.holder for state in states]
-        assert ["d", None, None] == [state.end.marks if state.end else None for state in states]
+        assert [state.epoch for state in states] == [1, 1, 0]
+        assert [state.holder for state in states] == [None, A, None]
+        assert [state.end.marks if state.end else None for state in states] == ["d", None, None]
         assert lease.unit == states[1].unit
 
 

@@ -205,8 +205,12 @@ def explain(
     for reason in view.why:
         out.wrapped(f"  {reason}", indent="    ")
     _steps(out, view)
-    if view.result is not None:
-        _result(out, view.result)
+    result = view.result or next(reversed(view.attempts), None)
+    if result is not None:
+        settled = view.state.value in ("done", "failed")
+        if not settled:
+            out.line("  before this:")
+        _result(out, result, told=settled)
 
 
 def _task_facts(view: "TaskView") -> dict[str, Any]:
@@ -271,7 +275,7 @@ def _steps(out: "Output", view: "TaskView") -> None:
         out.wrapped(f"  step {step.name}: {step.use} {params}".rstrip(), indent="    ")
 
 
-def _result(out: "Output", result: "TaskResult") -> None:
+def _result(out: "Output", result: "TaskResult", *, told: bool) -> None:
     from manyfit.cli.output import show_seconds
 
     metrics = list(dict.fromkeys(metric for scores in result.scores.values() for metric in scores))
@@ -288,7 +292,8 @@ def _result(out: "Output", result: "TaskResult") -> None:
         out.wrapped(f"  warning ({count}x) {category}: {text}", indent="    ")
     if result.failure is not None:
         failure = result.failure
-        out.wrapped(f"  failed ({failure.cls.value}): {failure.error}: {failure.message}", indent="    ")
+        if not told:
+            out.wrapped(f"  failed ({failure.cls.value}): {failure.error}: {failure.message}", indent="    ")
         lines = failure.traceback.rstrip().splitlines()
         out.lines(f"    {line}" for line in lines[-TRACEBACK_LINES:])
 

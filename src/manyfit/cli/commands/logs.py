@@ -45,10 +45,11 @@ def logs(
 
 
 def _chosen(folder: Path, worker: str | None) -> list[Path]:
-    """Return the logs that are meant: the status log first, then the workers' logs, newest last."""
+    """Return the logs that are meant and say something: the status log first, then the workers', newest last."""
     from manyfit.model.errors import NotFound
 
-    found = sorted((folder / "workers").glob("*.log"), key=lambda path: (path.stat().st_mtime, path.name))
+    logs = [path for path in (folder / "workers").glob("*.log") if path.stat().st_size]
+    found = sorted(logs, key=lambda path: (path.stat().st_mtime, path.name))
     everything = [path for path in (folder / "run.log", folder / "status.log") if path.is_file()] + found
     if worker is None:
         return everything[:2] + everything[2:][-MOST_LOGS:]

@@ -1,19 +1,20 @@
 """Commands that plan: ``plan`` looks, ``submit`` queues."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyfit.cli import options
 
 if TYPE_CHECKING:
-    from manyfit.api.sweeps import SweepPlan
+    from manyfit.api.sweeps import Sweep, SweepPlan
     from manyfit.cli.output import Output
     from manyfit.plan.difference import Difference
     from manyfit.plan.summary import PlanSummary
 
 
 def plan(
-    sweep: options.FileArgument,
+    sweep: options.SweepArgument,
     more: options.FilterArgument = None,
     only: options.OnlyOption = None,
     workers: options.WorkersOption = None,
@@ -25,12 +26,11 @@ def plan(
     All mistakes of the file are shown at once. Else: tasks of each pipeline, predicted time, memory and
     disk, the first tasks, and what is new compared with the store.
     """
-    from manyfit.api.sweeps import Sweep
     from manyfit.cli.output import Output
 
     out = Output(as_json=as_json)
     wanted = options.filters(more, only)
-    planned = Sweep.load(sweep).plan(workers=workers, only=wanted)
+    planned = sweep_of(sweep).plan(workers=workers, only=wanted)
     summary, change = planned.summary(), planned.difference()
     out.json(
         {
@@ -44,6 +44,16 @@ def plan(
     if change is not None:
         show_difference(out, change)
     _show_next(out, sweep, wanted, change)
+
+
+def sweep_of(target: str) -> "Sweep":
+    """Return the sweep that *target* means: declared in a file, else as a store has it."""
+    from manyfit import connect
+    from manyfit.api.sweeps import Sweep
+
+    if not Path(target).is_file() and (connect.expected_store(target) / "manyfit.json").is_file():
+        return Sweep.stored(target)
+    return Sweep.load(target)
 
 
 def _show_plan(out: "Output", planned: "SweepPlan", summary: "PlanSummary") -> None:
@@ -97,14 +107,14 @@ def difference_facts(change: "Difference") -> dict[str, Any]:
 
 def show_difference(out: "Output", change: "Difference") -> None:
     """Say what the store has already and what submitting would change."""
-    from manyfit.cli.output import plural
+    from manyfit.cli.output import plural, table_lines
 
     out.line()
     if change.empty:
         out.line(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changes")
         return
     out.line("compared with the store")
-    out.table(("", "tasks", ""), _difference_rows(change), right=(1,))
+    out.lines(table_lines(("", "", ""), _difference_rows(change), right=(1,), width=out.width)[1:])
 
 
 def _difference_rows(change: "Difference") -> list[tuple[str, str, str]]:
@@ -128,7 +138,7 @@ def _removed_text(change: "Difference") -> str:
 
 
 def submit(
-    sweep: options.FileArgument,
+    sweep: options.SweepArgument,
     more: options.FilterArgument = None,
     only: options.OnlyOption = None,
     workers: options.WorkersOption = None,
@@ -140,11 +150,10 @@ def submit(
 
     Doing it twice is harmless: only what is new is added. Workers join with `work`.
     """
-    from manyfit.api.sweeps import Sweep
     from manyfit.cli.output import Output, plural
 
     out = Output(as_json=as_json, quiet=quiet)
-    planned = Sweep.load(sweep).plan(workers=workers, only=options.filters(more, only))
+    planned = sweep_of(sweep).plan(workers=workers, only=options.filters(more, only))
     submitted = planned.submit()
     change = submitted.difference
     folder = planned.sweep.store_folder

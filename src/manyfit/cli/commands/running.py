@@ -14,7 +14,7 @@ from manyfit.cli import options
 
 if TYPE_CHECKING:
     from manyfit.api.driver import Look
-    from manyfit.api.sweeps import Sweep, SweepPlan
+    from manyfit.api.sweeps import Sweep
     from manyfit.cli.output import Output
     from manyfit.contracts.store import Store
     from manyfit.report.progress import Progress
@@ -25,7 +25,7 @@ DESERTED_SECONDS = 5.0
 
 
 def run(
-    sweep: options.FileArgument,
+    sweep: options.SweepArgument,
     more: options.FilterArgument = None,
     only: options.OnlyOption = None,
     workers: options.WorkersOption = None,
@@ -46,23 +46,37 @@ def run(
     """
     Run what is not done yet, here, to the leaderboard.
 
-    Ctrl-C stops cleanly; the same command goes on from there. A changed file runs only what is new.
+    Ctrl-C stops cleanly; the same command goes on from there. A changed file runs only what is new. With
+    the store or the name of a sweep instead of its file, nothing is planned: what is left is run.
 
     Results go to the store beside the file: NAME.sweep/results/leaderboard.csv and tasks.parquet.
     """
-    from manyfit.api.sweeps import Sweep
+    from manyfit.cli.commands.planning import sweep_of
     from manyfit.cli.output import Output
 
     out = Output(as_json=as_json, quiet=quiet)
-    declared = Sweep.load(sweep)
+    declared = sweep_of(sweep)
+    planning = Path(sweep).is_file()
     wanted = [*options.filters(more, only), *_parts(declared, no_cv=no_cv, no_validation=no_validation)]
     flags = _flags(wanted, workers, threads, oversubscribe=oversubscribe)
     if background:
-        _detach(out, declared.plan(workers=workers, only=wanted), sweep, flags)
+        _detach(
+            out,
+            declared,
+            declared.plan(workers=workers, only=wanted).submit().n_tasks if planning else 0,
+            sweep,
+            flags,
+        )
         return
     from manyfit.cli.session import Session
 
-    session = Session(out=out, sweep=declared, again=" ".join(["manyfit run", shlex.quote(sweep), *flags]).strip())
+    session = Session(
+        out=out,
+        sweep=declared,
+        planning=planning,
+        target=sweep,
+        again=" ".join(["manyfit run", shlex.quote(sweep), *flags]).strip(),
+    )
     options.finish(session.run(wanted, workers=workers, threads=threads, oversubscribe=oversubscribe))
 
 
@@ -95,16 +109,15 @@ def _flags(wanted: Sequence[str], workers: int | None, threads: int | None, *, o
     return [*flags, "--oversubscribe"] if oversubscribe else flags
 
 
-def _detach(out: "Output", planned: "SweepPlan", sweep: str, flags: Sequence[str]) -> None:
-    """Submit here, where mistakes are seen, and start a process of its own session that runs the sweep."""
+def _detach(out: "Output", declared: "Sweep", n_submitted: int, sweep: str, flags: Sequence[str]) -> None:
+    """Start a process of its own session that runs what was submitted here, where mistakes were seen."""
     import subprocess
 
-    submitted = planned.submit()
-    folder = planned.sweep.store_folder
+    folder = declared.store_folder
     log = folder / "run.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "manyfit", "run", sweep, *(shlex.split(" ".join(flags)))],
+            [sys.executable, "-m", "manyfit", "run", str(folder), *(shlex.split(" ".join(flags)))],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -112,14 +125,14 @@ def _detach(out: "Output", planned: "SweepPlan", sweep: str, flags: Sequence[str
         )
     out.json(
         {
-            "sweep": planned.sweep.name,
+            "sweep": declared.name,
             "store": str(folder),
             "pid": process.pid,
             "log": str(log),
-            "submitted": submitted.n_tasks,
+            "submitted": n_submitted,
         }
     )
-    out.line(f"{planned.sweep.name} runs in the background (process {process.pid})")
+    out.line(f"{declared.name} runs in the background (process {process.pid})")
     out.line(f"watch: manyfit watch {sweep}   stop: manyfit stop {sweep}")
     out.line(f"log:   {os.path.relpath(log)}")
 

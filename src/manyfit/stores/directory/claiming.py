@@ -17,14 +17,17 @@ from manyfit.stores.directory.publish import publish
 from manyfit.stores.directory.view import SegmentView
 
 _WIDEST = 1024
+_WIDER_WHEN_STALE = 2
+_WIDER_WHEN_BEATEN = 8
 
 
 class Claimer:
     """
     Claims units in plan order, unless others are at it.
 
-    Every claim that someone else has made meanwhile doubles the window of units among which the next one
-    is chosen, by a hash of the worker's id; every success halves it. So one worker alone keeps exact
+    Every claim that someone else has made meanwhile widens the window of units among which the next one
+    is chosen, by a hash of the worker's id; most of all a race that was lost at the last moment, which
+    costs a sync of the disk. Every success halves it. So one worker alone keeps exact
     plan order, while 700 that start together spread over the plan within a few tries.
     """
 
@@ -52,7 +55,6 @@ class Claimer:
             if self._take(view, lease, place):
                 self._window = max(1, self._window // 2)
                 return view, lease
-            self._window = min(_WIDEST, self._window * 2)
         return None
 
     def _choices(self, worker: WorkerId) -> Iterator[tuple[SegmentView, UnitId]]:
@@ -107,9 +109,10 @@ class Claimer:
             at=self._clock(),
             log=place,
         )
-        won = not self._disk.exists(path) and publish(
-            self._disk, path, wire.claim_bytes(claim), symbolic=self._symbolic
-        )
+        stale = self._disk.exists(path)
+        won = not stale and publish(self._disk, path, wire.claim_bytes(claim), symbolic=self._symbolic)
+        if not won:
+            self._window = min(_WIDEST, self._window * (_WIDER_WHEN_STALE if stale else _WIDER_WHEN_BEATEN))
         view.free.remove(lease.unit)
         view.saw_claim(lease.unit, lease.epoch)
         return won

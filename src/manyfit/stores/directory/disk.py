@@ -49,7 +49,7 @@ class Disk:
         return os.access(path, os.F_OK)
 
     def read(self, path: Path, start: int = 0, length: int | None = None) -> bytes | None:
-        """Return *length* bytes (None: all) from *start* of a freshly opened file, None when there is no such file."""
+        """Return *length* bytes (None: all) from *start* of a freshly opened file; None: no such file."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -15,7 +15,7 @@ from manyfit.stores.ends import left_of
 
 _LISTING_SHARE = 50.0
 """A listing is repeated after this many times its own duration at the earliest: 2 % of the time."""
-_LONGEST_WAIT = 3.0
+_LONGEST_WAIT = 5.0
 _WAIT_PER_OPEN_UNIT = 0.02
 
 
@@ -48,7 +48,7 @@ class Known:
                 self._next_listing = float("-inf")
 
     def refresh(self, *, now: bool = False) -> bool:
-        """List claims and ends unless that was done a moment ago; *now* lists in any case. Tells whether it did."""
+        """List claims and ends, unless that was done a moment ago; *now*: in any case. Tell whether it did."""
         self.refresh_chain()
         began = self._monotonic()
         if not now and began < self._next_listing:
@@ -57,10 +57,8 @@ class Known:
             view.refresh()
         ended = self._monotonic()
         n_open = sum(1 for view in self._views.values() for _ in view.open_units())
-        wait = min(_LONGEST_WAIT, max(self._refresh_seconds, n_open * _WAIT_PER_OPEN_UNIT))
-        if not self._refresh_seconds:
-            wait = 0.0
-        self._next_listing = ended + max(wait, _LISTING_SHARE * (ended - began) if wait else 0.0)
+        wait = max(self._refresh_seconds, n_open * _WAIT_PER_OPEN_UNIT, _LISTING_SHARE * (ended - began))
+        self._next_listing = ended + (min(_LONGEST_WAIT, wait) if self._refresh_seconds else 0.0)
         return True
 
     def plan_of(self, segment: SegmentId) -> PlanFile:

@@ -21,10 +21,13 @@ def accepted_lines(disk: Disk, layout: Layout, unit: UnitId, epoch: int, end: En
     head = frames.results_head(unit, epoch)
     parts = []
     for span in end.spans:
-        for frame in _frames_of(disk, layout, span):
-            if frame.kind == frames.RESULTS and frame.body.startswith(head):
-                parts.append(frame.body[len(head) :])
+        found = _frames_of(disk, layout, span)
+        parts += [frame.body[len(head) :] for frame in found if _is_of(frame, head)]
     return b"".join(parts)
+
+
+def _is_of(frame: frames.Frame, head: bytes) -> bool:
+    return frame.kind == frames.RESULTS and frame.body.startswith(head)
 
 
 def _frames_of(disk: Disk, layout: Layout, span: Span) -> Iterator[frames.Frame]:
@@ -75,7 +78,7 @@ def durable(disk: Disk, layout: Layout, worker: WorkerId, since: Place, unit: Un
         if held:
             spans.append(Span(log=file.file_id, start=file.start, end=held[-1].end))
         for frame in held:
-            if frame.kind == frames.RESULTS and frame.body.startswith(head):
+            if _is_of(frame, head):
                 attempts.extend(map(_attempt, frame.body[len(head) :].splitlines()))
     return Durable(spans=tuple(spans), attempts=tuple(attempts))
 

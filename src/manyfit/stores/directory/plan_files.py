@@ -13,6 +13,7 @@ from manyfit.model.errors import NotFound, Refused, StoreCorrupt
 from manyfit.model.keys import SegmentId, TaskKey, UnitId, task_key
 from manyfit.model.segment import Segment
 from manyfit.model.unit import Unit
+from manyfit.model.wire import header_from_json, header_to_json
 from manyfit.stores.directory import wire
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ def plan_bytes(segment: Segment) -> bytes:
     )
     header = {
         "kind": "header",
-        **wire.header_value(segment.header),
+        **header_to_json(segment.header),
         "id": segment.id,
         "n_candidates": len(segment.candidates),
         "n_cells": len(segment.cells),
@@ -153,7 +154,7 @@ class PlanFile:
         except FileNotFoundError:
             raise NotFound(f"no segment {segment} in {path.parent}") from None
         value, start = self._header()
-        self.header = wire.header_from(value)
+        self.header = header_from_json(value)
         per_unit = value["units"]
         self.unit_ids: list[UnitId] = per_unit["id"]
         self.n_tasks: list[int] = per_unit["n_tasks"]

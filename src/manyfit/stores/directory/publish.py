@@ -15,8 +15,8 @@ def publish(disk: Disk, path: Path, payload: bytes, *, symbolic: bool = False) -
     Give *path* the content *payload* unless it has one already; return whether it has this one now.
 
     *payload* holds a nonce or is its own identity. What `link` says is not trusted: a file server that
-    restarted may report a failure of what it did, so that the name itself is read. When this returns,
-    name and content are durable, whoever published them.
+    restarted may report a failure of what it did, so that the name itself is read. When this returns True,
+    name and content are durable.
     """
     folder = path.parent
     aside = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
@@ -26,7 +26,8 @@ def publish(disk: Disk, path: Path, payload: bytes, *, symbolic: bool = False) -
         found = disk.read(path)
         if found is None:
             raise refusal or StoreError(f"{path} vanished after it was published; is the file system healthy?")
-        disk.sync_folder(folder)
+        if found == payload:
+            disk.sync_folder(folder)
     except OSError as error:
         raise store_error(error, f"cannot publish {path}") from error
     finally:

@@ -155,7 +155,7 @@ class DirectoryStore:
         data = plan_bytes(segment)
         path = self._layout.segment(segment.id)
         self._make_folder(self._layout.units / segment.id)
-        if self._disk.read(path) != data and not self._publish(path, data):
+        if not self._publish(path, data):
             raise StoreCorrupt(f"{path} exists with another content; was it changed by hand? Move it away")
         return hashlib.sha256(data).hexdigest()
 
@@ -195,14 +195,13 @@ class DirectoryStore:
         if self._known.chain.paused:
             return None
         self._known.refresh()
-        while not self._known.chain.paused:
+        while True:
             found = self._claimer.claim(worker, wanted, self._log_of(worker).place())
             if found is None:
                 return None
             lease = self._hold(*found)
-            if lease is not None:
+            if lease is not None or self._known.chain.paused:
                 return lease
-        return None
 
     def _refuse_second_lease(self, worker: WorkerId) -> None:
         held = self._held.get(worker)

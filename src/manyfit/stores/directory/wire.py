@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from manyfit.model.candidate import Candidate, Cell, Step
+from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.control import Action, AddSegment, Cancel, Compacted, Entry, Pause, Resume, Stop
 from manyfit.model.keys import CandidateKey, CellKey, SegmentId, TaskKey, UnitId, WorkerId
 from manyfit.model.lease import End, EndKind, Span
-from manyfit.model.segment import SegmentHeader
-from manyfit.model.sweep import Limits
 from manyfit.model.unit import Mode, Unit
+from manyfit.model.wire import candidate_from_json, candidate_to_json, cell_from_json, cell_to_json
 from manyfit.model.worker import Beat, WorkerInfo, WorkerState
 
 BEAT_BYTES = 512
@@ -130,55 +129,14 @@ def worker_from(data: bytes) -> WorkerInfo:
     return WorkerInfo(**json.loads(data))
 
 
-def header_value(header: SegmentHeader) -> dict[str, Any]:
-    """Return the fields of a segment header as JSON values."""
-    return {
-        "sweep": header.sweep,
-        "executor": header.executor,
-        "spec": header.spec,
-        "folder": header.folder,
-        "fingerprints": dict(header.fingerprints),
-        "metrics": header.metrics,
-        "limits": asdict(header.limits),
-        "priority": header.priority,
-        "supersedes": dict(header.supersedes),
-    }
-
-
-def header_from(value: Mapping[str, Any]) -> SegmentHeader:
-    """Return the segment header with these fields."""
-    return SegmentHeader(
-        sweep=value["sweep"],
-        executor=value["executor"],
-        spec=value["spec"],
-        folder=value["folder"],
-        fingerprints=value["fingerprints"],
-        metrics=tuple(value["metrics"]),
-        limits=Limits(**value["limits"]),
-        priority=value["priority"],
-        supersedes=value["supersedes"],
-    )
-
-
 def candidate_bytes(candidate: Candidate) -> bytes:
     """Return the line of a candidate; its key comes first."""
-    return to_bytes(
-        {
-            "key": candidate.key,
-            "pipeline": candidate.pipeline,
-            "steps": [{"name": s.name, "use": s.use, "params": s.params} for s in candidate.steps],
-            "shown": candidate.shown,
-            "features": candidate.features,
-            "variant": candidate.variant,
-        }
-    )
+    return to_bytes(candidate_to_json(candidate))
 
 
 def candidate_from(data: bytes) -> Candidate:
     """Return the candidate of a line."""
-    value = json.loads(data)
-    value["steps"] = tuple(Step(**step) for step in value["steps"])
-    return Candidate(**value)
+    return candidate_from_json(json.loads(data))
 
 
 def candidate_key_from(data: bytes) -> CandidateKey:
@@ -190,12 +148,12 @@ def candidate_key_from(data: bytes) -> CandidateKey:
 
 def cell_bytes(cell: Cell) -> bytes:
     """Return the line of a cell."""
-    return to_bytes(asdict(cell))
+    return to_bytes(cell_to_json(cell))
 
 
 def cell_from(data: bytes) -> Cell:
     """Return the cell of a line."""
-    return Cell(**json.loads(data))
+    return cell_from_json(json.loads(data))
 
 
 def cell_key_from(data: bytes) -> CellKey:
