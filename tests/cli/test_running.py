@@ -176,9 +176,10 @@ def test_ctrl_c_stops_cleanly_and_run_goes_on(cli: Cli) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, (out, err)
-    last = out.splitlines()[-1]
-    assert last.startswith("stopped cleanly after ")
-    assert last.endswith("of 24 tasks; nothing is lost. Continue: manyfit run sweep.toml")
+    said, again = out.splitlines()[-2:]
+    assert said.startswith("stopped cleanly after ")
+    assert said.endswith("of 24 tasks; nothing is lost.")
+    assert again == "Continue: manyfit run sweep.toml"
     before = n_done(cli, "long")
     assert before >= 3
     assert cli("status", "long", "--json").json["state"] == "waiting"

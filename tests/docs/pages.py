@@ -74,7 +74,8 @@ class Command:
 
 def commands(found: Sequence[Block]) -> Iterator["Command | Block"]:
     """Yield what a reader does, in order: commands to run, and blocks that are files to write."""
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for position, block in enumerate(found):
+        following = found[position + 1] if position + 1 < len(found) else None
         if "not run" in block.directives:
             continue
         if "file" in block.directives:

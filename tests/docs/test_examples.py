@@ -51,7 +51,8 @@ def test_a_failing_command_is_noticed(tmp_path: Path) -> None:
 
 def test_files_and_outputs_are_told_apart() -> None:
     """A block under a file comment is written, a console block is run, and everything else is only text."""
-    text = "<!-- file: a.toml -->\n```toml\nx = 1\n```\ntext\n```toml\ny = 1\n```\n```console\n$ one\nout\n$ two\n```\n"
+    file = "<!-- file: a.toml -->\n```toml\nx = 1\n```\n"
+    text = f"{file}text\n```toml\ny = 1\n```\n```console\n$ one\nout\n$ two\n```\n"
     found = list(commands(list(blocks(text))))
     assert isinstance(found[0], Block)
     assert found[0].directives == {"file": "a.toml"}

@@ -168,6 +168,7 @@ def drain(path, worker, writer):
         store.complete(lease, end(lease, "d" * len(lease.tasks)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("fsync",), ("fdatasync",), ("write",), ("link",), ("open",)])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 def test_an_error_at_every_call(tmp_path, names, error):

@@ -68,7 +68,7 @@ def run(
             flags,
         )
         return
-    from manyfit.cli.session import Session
+    from manyfit.cli.commands.session import Session
 
     session = Session(
         out=out,
@@ -165,13 +165,13 @@ def watch(
     state = state_of(snapshot)
     out.json({"sweep": snapshot.sweep, "state": state, "counts": counts_facts(snapshot.counts)})
     if state == "complete":
-        out.line(f"complete: {snapshot.counts}")
+        out.lines([str(snapshot.counts), "complete"])
         out.line(f"next: manyfit results {sweep}")
         options.finish(3 if snapshot.counts.failed else 0)
     if left and state == "running":
-        out.line(f"left the display; the sweep goes on: {snapshot.counts}")
+        out.lines([str(snapshot.counts), f"left the display; the sweep goes on; next: manyfit status {sweep}"])
     else:
-        out.line(f"{'paused' if state == 'paused' else 'no worker is at work'}: {snapshot.counts}")
+        out.lines([str(snapshot.counts), "paused" if state == "paused" else "no worker is at work"])
         out.line(f"next: manyfit {'resume' if state == 'paused' else 'run'} {sweep}")
 
 

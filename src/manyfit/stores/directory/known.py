@@ -99,9 +99,10 @@ class Known:
         """Whether nothing is left as far as is known."""
         if self.chain.planning or any(True for view in self._views.values() for _ in view.open_units()):
             return False
-        return all(self._is_dead(view, unit) for view in self._views.values() for unit in tuple(view.free))
+        return all(self.is_dead(view, unit) for view in self._views.values() for unit in tuple(view.free))
 
-    def _is_dead(self, view: SegmentView, unit: UnitId) -> bool:
+    def is_dead(self, view: SegmentView, unit: UnitId) -> bool:
+        """Whether everything that is left of *unit*, which is not open, was withdrawn."""
         if unit in view.dead:
             return True
         if not self.withdrawals.touches(view.plan.id) or self.runnable(view, unit):

@@ -53,7 +53,7 @@ def summary(sweep: str, known: Known, disk: Disk, layout: Layout, sealer: Sealer
         _count(view, known, UnitCounter(view, beats), sums)
         for unit in view.walk():
             n_units += 1
-            n_closed += view.closed(unit) or (not view.is_open(unit) and not known.runnable(view, unit))
+            n_closed += view.closed(unit) or (not view.is_open(unit) and known.is_dead(view, unit))
         for unit in sorted(view.open_units()):
             open_units[unit] = view.claim(unit, view.last_claimed(unit)).worker
     chain = known.chain

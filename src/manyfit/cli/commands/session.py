@@ -184,7 +184,9 @@ class Ended:
         counts = self.snapshot.counts
         self.out.json({**self._facts(), "continue": again})
         settled, total = counts.done + counts.failed, counts.planned - counts.cancelled
-        self.out.line(f"stopped cleanly after {settled:,} of {total:,} tasks; nothing is lost. Continue: {again}")
+        said = f"stopped cleanly after {settled:,} of {total:,} tasks; nothing is lost."
+        one = f"{said} Continue: {again}"
+        self.out.lines([one] if len(one) <= self.out.width else [said, f"Continue: {again}"])
 
     def _headline(self, filtered: bool) -> str:
         took = show_seconds(self.seconds)
