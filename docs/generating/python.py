@@ -101,9 +101,9 @@ Names are imported when they are first used, so `import manyfit` is cheap. Whate
 """
 
 _TABLES = """
-One row for each task that has ended. After these columns come the scores, `<set>_<metric>` (`cv_accuracy`),
-and the numbers of rows of each set, `n_<set>`. What a task does not have is null. `--raw` and
-`results/tasks.parquet` have the same columns.
+One row for each task that has ended, in no particular order. After these columns come the scores,
+`<set>_<metric>` (`cv_accuracy`), and the numbers of rows of each set, `n_<set>`. What a task does not have is
+null. `--raw` and `results/tasks.parquet` have the same columns.
 """
 
 _COLUMNS = {

@@ -117,7 +117,9 @@ def plan_sweep(
     Raises `SweepMistakes` with every mistake found, `UserError` for a filter that matches nothing.
     """
     from manyfit import data, declare
+    from manyfit.families.estimators import find_beside
 
+    find_beside(str(declared.folder))
     profiles, mistakes = data.profile(declared.spec, folder=declared.folder, file=declared.file)
     spec = _with_metrics(declared.spec, next(iter(profiles.values()), None))
     catalog, families = estimators()

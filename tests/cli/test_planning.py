@@ -1,6 +1,7 @@
 """Commands before anything runs: init, plan, submit, and mistakes."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,20 @@ def test_plan_with_filters(here: Any) -> None:
     assert here("plan", "sweep.toml", "kernel=lnear", check=2).err.startswith(
         "manyfit: kernel=lnear matches no task"
     )
+
+
+def test_estimators_beside_the_sweep_file_are_found(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module in the folder of the sweep file is found from any folder, whatever the data is."""
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    Path("apart").mkdir()
+    write("from sklearn.dummy import DummyClassifier as Own\n", "apart/own_beside_the_file.py")
+    write(
+        SWEEP.replace('["KNeighborsClassifier"]', '["own_beside_the_file:Own"]')
+        .replace("n_neighbors", "strategy")
+        .replace("[1, 5]", '["prior"]'),
+        "apart/sweep.toml",
+    )
+    assert here("plan", "apart/sweep.toml", "--only", "pipeline=knn", "--json").json["n_candidates"] == 1
 
 
 def test_three_mistakes_are_shown_at_once(here: Any) -> None:

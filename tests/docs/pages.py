@@ -39,7 +39,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Return every page that people read, the README first."""
-    names = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    names = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "examples/README.md")
     return [ROOT / name for name in names if (ROOT / name).is_file()] + sorted(DOCS.rglob("*.md"))
 
 

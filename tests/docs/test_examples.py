@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import ROOT, Block, blocks, commands, first_missing, pages, run_page
 
-SLOW = {
-    "docs/tutorial.md",
+QUICK = {
+    "README.md",
+    "docs/explanation/task-keys.md",
+    "docs/how-to/shared-disk.md",
+    "docs/reference/python.md",
 }
-"""Pages that take more than a few seconds."""
+"""Pages that take a few seconds; the others belong to the full suite."""
 
 
 def _has_examples(page: Path) -> bool:
@@ -17,7 +20,7 @@ def _has_examples(page: Path) -> bool:
 
 def _case(page: Path) -> object:
     name = page.relative_to(ROOT).as_posix()
-    marks = [pytest.mark.slow] if name in SLOW else []
+    marks = [pytest.mark.timeout(300), *([] if name in QUICK else [pytest.mark.slow])]
     return pytest.param(page, id=name, marks=marks)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,16 @@ _KINDS = (
     ("outlier_detector", "OutlierMixin"),
     ("transformer", "TransformerMixin"),
 )
+
+
+def find_beside(folder: str) -> None:
+    """
+    Let import paths lead to modules in *folder*, for the rest of this process.
+
+    Installed modules come first: a `random.py` beside a sweep file must not replace the library's own.
+    """
+    if folder and folder not in sys.path:
+        sys.path.append(folder)
 
 
 class SklearnCatalog:

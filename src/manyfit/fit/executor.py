@@ -1,7 +1,6 @@
 """The executor that a runner builds for a segment: fits candidates and scores them, cell by cell."""
 
 import itertools
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from manyfit.contracts.executor import Finished, Started, Work, WorkTask
-from manyfit.families.estimators import SklearnCatalog
+from manyfit.families.estimators import SklearnCatalog, find_beside
 from manyfit.fit import artifacts as files
 from manyfit.fit.failures import failure_of
 from manyfit.fit.models import dump_model, foreign_types
@@ -44,8 +43,7 @@ def fit_executor(header: SegmentHeader) -> "FitExecutor":
 
     spec = from_json(header.spec)
     folder = Path(header.folder)
-    if header.folder and header.folder not in sys.path:
-        sys.path.append(header.folder)
+    find_beside(header.folder)
 
     def opened(variant: str) -> Rows:
         rows: Rows = open_rows(spec, folder, variant, header.fingerprints.get(variant, ""))

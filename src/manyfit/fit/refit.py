@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from manyfit.families.estimators import SklearnCatalog
+from manyfit.families.estimators import SklearnCatalog, find_beside
 from manyfit.fit.pipelines import build
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.segment import SegmentHeader
@@ -20,6 +20,7 @@ def refit(header: SegmentHeader, candidate: Candidate, cell: Cell) -> Any:
     from manyfit.declare import from_json
 
     spec = from_json(header.spec)
+    find_beside(header.folder)
     data = open_rows(spec, Path(header.folder), cell.variant, header.fingerprints.get(cell.variant, ""))
     rows = data.select(cell.split, cell.fold, cell.seed, data.columns(candidate.features), score_train=False)
     chain = build(SklearnCatalog(), candidate.steps, cell.seed, rows.classes)

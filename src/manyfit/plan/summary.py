@@ -1,5 +1,6 @@
 """What a plan amounts to, as values that a table, JSON or a notebook can show."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,21 @@ class PipelineSummary:
     n_tasks: int
     n_units: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSummary:
+    """
+    One split of the plan: tasks in all, folds, and rows of the largest fit.
+
+    `whole` tells whether there are fits on all training rows, scored on the evaluation sets.
+    """
+
+    split: str
+    n_tasks: int
+    n_folds: int
+    whole: bool
+    n_train: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +73,7 @@ class PlanSummary:
     n_seeds: int
     n_merged: int
     pipelines: Sequence[PipelineSummary]
+    splits: Sequence[SplitSummary]
     cost_seconds: float
     wall_seconds: float
     n_workers: int
@@ -97,17 +114,18 @@ def summarise(
         for name, table in plan.tasks.items()
     ]
     longest = max((max(table.seconds) for table in plan.tasks.values() if len(table)), default=0.0)
-    used = {cell for table in plan.tasks.values() for cell in set(table.cells)}
-    cells = [plan.cells[i] for i in used]
+    n_of_cell = Counter(cell for table in plan.tasks.values() for cell in table.cells)
+    cells = [plan.cells[i] for i in n_of_cell]
     return PlanSummary(
         sweep=draft.header.sweep,
         n_tasks=plan.n_tasks,
         n_candidates=sum(row.n_candidates for row in rows),
         n_splits=len({cell.split for cell in cells}),
-        n_folds=len({cell.fold for cell in cells}),
+        n_folds=len({cell.fold for cell in cells} - {None}),
         n_seeds=len({cell.seed for cell in cells}),
         n_merged=plan.n_merged,
         pipelines=rows,
+        splits=_splits(plan, n_of_cell),
         cost_seconds=plan.cost_seconds,
         wall_seconds=max(longest, plan.cost_seconds / max(1, draft.n_workers)),
         n_workers=draft.n_workers,
@@ -117,6 +135,22 @@ def summarise(
         warnings=tuple(plan.warnings),
         first=first,
     )
+
+
+def _splits(plan: Plan, n_of_cell: Mapping[int, int]) -> list[SplitSummary]:
+    of_split: dict[str, list[int]] = {}
+    for position in sorted(n_of_cell):
+        of_split.setdefault(plan.cells[position].split, []).append(position)
+    return [
+        SplitSummary(
+            split=split,
+            n_tasks=sum(n_of_cell[position] for position in positions),
+            n_folds=len({plan.cells[position].fold for position in positions} - {None}),
+            whole=any(plan.cells[position].fold is None for position in positions),
+            n_train=max(plan.cells[position].n_train for position in positions),
+        )
+        for split, positions in of_split.items()
+    ]
 
 
 def _first(candidate: Candidate, cell: Cell) -> FirstTask:

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from manyfit.plan.summary import PlanSummary
+from manyfit.plan.summary import PlanSummary, SplitSummary
 from manyfit.report.tables import show_bytes, show_duration
 
 HEADERS = ("pipeline", "candidates", "tasks", "units", "predicted")
@@ -17,11 +17,25 @@ def headline(summary: PlanSummary) -> str:
         for n, word in (
             (summary.n_candidates, "candidate"),
             (summary.n_splits, "split"),
-            (summary.n_folds, "fold"),
+            *([(summary.n_folds, "fold")] if summary.n_folds else []),
             (summary.n_seeds, "seed"),
         )
     ]
     return f"{summary.sweep}: {summary.n_tasks:,} tasks from {', '.join(parts)}{merged}"
+
+
+def split_lines(summary: PlanSummary) -> list[str]:
+    """Return one line for each split: its tasks, its folds, the rows of a fit."""
+    return [
+        f"split {split.split}: {split.n_tasks:,} tasks, {_fits(split)}, up to {split.n_train:,} training rows"
+        for split in summary.splits
+    ]
+
+
+def _fits(split: SplitSummary) -> str:
+    folds = f"{split.n_folds} folds" if split.n_folds else ""
+    whole = "fits on all training rows" if split.whole else ""
+    return " and ".join(filter(None, (folds, whole)))
 
 
 def rows(summary: PlanSummary) -> list[Sequence[str]]:
@@ -50,7 +64,7 @@ def plan_text(summary: PlanSummary) -> str:
         for row in table
     ]
     warnings = [f"warning: {warning}" for warning in summary.warnings]
-    return "\n".join([headline(summary), *lines, closing(summary), *warnings])
+    return "\n".join([headline(summary), *lines, *split_lines(summary), closing(summary), *warnings])
 
 
 def plan_html(summary: PlanSummary) -> str:
@@ -59,8 +73,9 @@ def plan_html(summary: PlanSummary) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(summary)
     )
+    splits = "".join(f"<p>{html.escape(line)}</p>" for line in split_lines(summary))
     warnings = "".join(f"<p>warning: {html.escape(warning)}</p>" for warning in summary.warnings)
     return (
         f"<p>{html.escape(headline(summary))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<p>{html.escape(closing(summary))}</p>{warnings}"
+        f"{splits}<p>{html.escape(closing(summary))}</p>{warnings}"
     )
