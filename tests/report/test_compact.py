@@ -57,6 +57,22 @@ def test_nothing_left_to_compact(store: DirectoryStore, tmp_path: Path) -> None:
     assert len(store.bases()) == 1
 
 
+def test_many_results_make_several_files(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file holds more than about BASE_ROWS, nothing is left over, and no cell changes."""
+    monkeypatch.setattr("manyfit.report.compact.BASE_ROWS", 10)
+    monkeypatch.setattr("manyfit.report.lines.CHUNK_BYTES", 1)
+    run(store, outcome)
+    before = everything(store)
+
+    compact(store, tmp=tmp_path)
+
+    assert len(store.bases()) > 1
+    assert everything(store).equals(before)
+    assert compact(store, tmp=tmp_path) is None
+
+
 def test_thresholds(store: DirectoryStore, tmp_path: Path) -> None:
     """Below the thresholds nothing is published, and nothing stays behind."""
     run(store, outcome, units=1)

@@ -17,18 +17,27 @@ from manyfit.report.lines import COLUMNS, Chunk, chunks
 from manyfit.report.planned import PlanTables
 
 ROW_GROUP = 50_000
+BASE_ROWS = 200_000
+"""Rows after which a file is closed: more would only cost memory."""
 ATTEMPTS = 20
 """Tries to append to the control chain. Each lost one means that another writer got on, so 20 are plenty."""
 
 
 def compact(store: Store, *, tmp: Path, threshold_rows: int = 1, threshold_bytes: int = 0) -> Entry | None:
     """
-    Publish one Parquet file of all accepted results that no earlier compaction has.
+    Publish Parquet files of all accepted results that no earlier compaction has, each of about `BASE_ROWS`.
 
-    Returns the entry of the control chain, or None when less than both thresholds is left to compact. Memory is
-    that of a few chunks; *tmp* needs room for the results twice. Dying in here changes nothing
-    but leftover files in *tmp*. Raises `PositionTaken` when other writers were always first.
+    Returns the last entry of the control chain, or None when less than a threshold is left to compact.
+    Memory is that of one file; *tmp* needs room for one file twice. Dying in here changes nothing but
+    leftover files in *tmp*. Raises `PositionTaken` when other writers were always first.
     """
+    last = None
+    while (entry := _compact_one(store, tmp, threshold_rows, threshold_bytes)) is not None:
+        last = entry
+    return last
+
+
+def _compact_one(store: Store, tmp: Path, threshold_rows: int, threshold_bytes: int) -> Entry | None:
     for _ in range(ATTEMPTS):
         with tempfile.TemporaryDirectory(prefix="compact-", dir=tmp) as folder:
             position = _last(store)
@@ -79,8 +88,12 @@ def _build(store: Store, folder: Path, threshold_rows: int, threshold_bytes: int
     skip = covered_epochs(read_base(path) for path in store.bases())
     blocks = _watched(iter(store.accepted(skip)), seen)
     # Parts on disk, because what scores there are is known only when the last line was read.
-    parts = [_write_part(folder, n, chunk) for n, chunk in enumerate(chunks(blocks, PlanTables(store)))]
-    n_rows = sum(part.n_rows for part in parts)
+    parts, n_rows = [], 0
+    for n, chunk in enumerate(chunks(blocks, PlanTables(store))):
+        parts.append(_write_part(folder, n, chunk))
+        n_rows += parts[-1].n_rows
+        if n_rows >= BASE_ROWS:
+            break
     if n_rows == 0 or n_rows < threshold_rows or seen.n_bytes < threshold_bytes:
         return None
     return _merge(store, folder, parts, seen)
