@@ -5,7 +5,7 @@ import json
 import pytest
 
 from manyfit.cli.errors import report
-from manyfit.cli.output import Output, plain, show_seconds, table_lines
+from manyfit.cli.output import Output, plain, table_lines
 from manyfit.model.errors import Refused, SweepMistakes
 from manyfit.model.mistake import Mistake
 
@@ -43,24 +43,6 @@ def test_json_output_keeps_stdout_for_itself(capsys: pytest.CaptureFixture[str])
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"a": 1}
     assert captured.err == "progress\n"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0 ms"),
-        (0.0004, "0.4 ms"),
-        (0.04, "40 ms"),
-        (9.94, "9.9 s"),
-        (28.4, "28 s"),
-        (130, "2 m 10 s"),
-        (3900, "1 h 05 m"),
-        (183_600, "2 d 03 h"),
-    ],
-)
-def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
-    """A duration is short enough to read at a glance."""
-    assert show_seconds(seconds) == text
 
 
 def test_all_mistakes_are_listed_in_columns(

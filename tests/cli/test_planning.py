@@ -109,6 +109,31 @@ def test_estimators_beside_the_sweep_file_are_found(here: Any, monkeypatch: pyte
     assert here("plan", "apart/sweep.toml", "--only", "pipeline=knn", "--json").json["n_candidates"] == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("raise SystemExit(3)", "SystemExit: 3"), ("return {'a': [object()] * 4, 'target': [0, 1] * 2}", '"a"')],
+)
+def test_a_data_function_that_fails_is_a_mistake(here: Any, body: str, said: str) -> None:
+    """Leaving the program and returning what is no table are mistakes in the sweep, with exit code 2."""
+    module = f"own_data_{len(said)}"
+    write(f"def table():\n    print('hello')\n    {body}\n", f"{module}.py")
+    write(SWEEP.replace("sklearn:iris", f"{module}:table"))
+    (mistake,) = here("plan", "sweep.toml", "--json", check=2).json["error"]["mistakes"]
+    assert said in mistake["message"]
+
+
+def test_what_own_code_prints_is_not_in_the_output(here: Any) -> None:
+    """With --json stdout is JSON, whatever a data function or a module prints."""
+    write(
+        "print('imported')\ndef table():\n    print('called')\n    return {'a': range(20), 'target': [0, 1] * 10}",
+        "own_loud.py",
+    )
+    write(SWEEP.replace("sklearn:iris", "own_loud:table"))
+    said = here("plan", "sweep.toml", "--json")
+    assert said.json["n_tasks"] == N_TASKS
+    assert "called" in said.err
+
+
 def test_three_mistakes_are_shown_at_once(here: Any) -> None:
     """Every mistake is listed with its key and what would be right; nothing is queued; the exit code is 2."""
     wrong = SWEEP.replace("kernel =", "kernal =").replace("folds = 2", "folds = 1")

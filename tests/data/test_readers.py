@@ -53,6 +53,18 @@ def test_damaged_files_are_named(tmp_path):
             read_file(tmp_path / name, name)
 
 
+def test_headers_of_text_files(tmp_path):
+    """Quotes in a name are read as CSV writes them; a name that stands twice is refused, and so is a folder."""
+    (tmp_path / "a.csv").write_text('"f""1",b c,ü\n1,2,3\n')
+    assert read_file(tmp_path / "a.csv", "a.csv").columns == ['f"1', "b c", "ü"]
+    (tmp_path / "b.csv").write_text("a,b,a\n1,2,3\n")
+    with pytest.raises(UserError, match='more than one column is called "a"'):
+        read_file(tmp_path / "b.csv", "b.csv")
+    (tmp_path / "c.csv").mkdir()
+    with pytest.raises(UserError, match="is a folder"):
+        read_file(tmp_path / "c.csv", "c.csv")
+
+
 def test_what_functions_return(iris):
     """A Bunch, an (X, y) pair, columns, and frames of either library all become one table."""
     names = ["x0", "x1", "x2", "x3"]

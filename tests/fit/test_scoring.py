@@ -137,6 +137,40 @@ def test_regression_equals_scikit_learn():
     assert found["max_error"] == -found["neg_max_error"]
 
 
+class Saying:
+    """Predicts what it was told to."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def predict(self, X):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer", [[0, 1, -1], [0, 1, 3], [0.2, 1.0, 2.0], [0.0, 1.0, np.nan], ["0", "1", "2"], [0, 1], None]
+)
+def test_predictions_that_are_no_class_codes_are_refused(answer):
+    """A wrong code would count in another cell of the confusion matrix: no score is made up from it."""
+    answer = None if answer is None else np.array(answer)
+    with pytest.raises(ValueError, match="predict returned"):
+        Scoring(("accuracy",), Problem.CLASSIFICATION, 3, None).score(
+            Responses(Saying(answer), None, 3), np.array([0, 1, 2])
+        )
+
+
+def test_predictions_in_one_column_are_those_of_the_rows():
+    """A regressor or classifier that returns a column is scored row by row, not every row against every row."""
+    y = np.array([1.0, 2.0, 4.0])
+    found, _ = Scoring(("mae", "r2"), Problem.REGRESSION, 0, None).score(Responses(Saying(y[:, None]), None, 0), y)
+    assert found == {"mae": 0.0, "r2": 1.0}
+    codes = np.array([0, 1, 1])
+    found, _ = Scoring(("accuracy",), Problem.CLASSIFICATION, 2, None).score(
+        Responses(Saying(codes[:, None]), None, 2), codes
+    )
+    assert found == {"accuracy": 1.0}
+
+
 def test_a_class_missing_from_training_has_probability_zero():
     """Probabilities always have a column for each class of the data."""
     X = np.random.default_rng(0).normal(size=(40, 2))

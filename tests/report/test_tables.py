@@ -11,7 +11,8 @@ from tests.report.sweeps import candidate, cells, new_store, run, scored, segmen
 from manyfit.model.errors import UserError
 from manyfit.report.html import table_html
 from manyfit.report.results import WRITERS, export, raw_results
-from manyfit.report.tables import rows, show_bytes, show_duration, show_number
+from manyfit.report.tables import rows
+from manyfit.report.texts import show_bytes, show_duration, show_number
 
 
 @pytest.mark.parametrize(
@@ -36,16 +37,16 @@ def test_numbers_have_four_digits(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.0, "0ms"),
-        (0.0008, "0.8ms"),
-        (0.9994, "999ms"),
-        (0.99951, "1.0s"),
-        (59.94, "59.9s"),
-        (59.96, "1m00s"),
-        (130.2, "2m10s"),
-        (3599.7, "1h00m"),
-        (3900, "1h05m"),
-        (183_600, "2d03h"),
+        (0.0, "0 ms"),
+        (0.0004, "0.4 ms"),
+        (0.04, "40 ms"),
+        (9.94, "9.9 s"),
+        (28.4, "28 s"),
+        (59.6, "1 m 00 s"),
+        (130.2, "2 m 10 s"),
+        (3599.7, "1 h 00 m"),
+        (3900, "1 h 05 m"),
+        (183_600, "2 d 03 h"),
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
@@ -75,7 +76,7 @@ def test_rows_are_formatted_by_column() -> None:
     )
     headers, cells = rows(frame)
     assert headers == frame.columns
-    assert cells == [["01234567", "1,240", "2024", "0.1235", "-", "2m10s", "2 GiB", "2026-01-02 03:04:05Z"]]
+    assert cells == [["01234567", "1,240", "2024", "0.1235", "-", "2 m 10 s", "2 GiB", "2026-01-02 03:04:05Z"]]
 
 
 def test_html_is_escaped_and_says_what_it_leaves_out() -> None:

@@ -339,6 +339,19 @@ def test_an_idle_worker_ends_with_a_message(tmp_path):
     assert report.n_settled == 1
 
 
+def test_a_worker_with_a_filter_ends_when_all_that_it_wants_is_settled(tmp_path):
+    """It does not wait for tasks that nobody wants, whatever else the plan has."""
+    store = make_store(tmp_path)
+    segment = plan([{}] * 6, folder=tmp_path, per_unit=3)
+    submit(store, segment)
+    report = work(store, runner=inline(), wanted=lambda unit, index: index == 1)
+    assert report.reason is Reason.FINISHED
+    assert "filter" in report.message
+    assert report.n_settled == 2
+    counts = store.snapshot().counts
+    assert (counts.done, counts.pending) == (2, 4)
+
+
 class Troubled:
     """A store that fails at some calls, for the reasons that a real medium has."""
 

@@ -95,10 +95,12 @@ class Drive:
     clock: Callable[[], float] = time.monotonic
     compacting: bool = True
     notes: list[str] = field(default_factory=list)
+    _before: Snapshot | None = None
     _noticed: set[int] = field(default_factory=set)
 
     def start(self) -> Pool:
         """Start the workers; they wait for the plan, so this may come before it is submitted."""
+        self._before = self.store.snapshot()
         launcher = LocalLauncher(self._command(), log_folder=self.folder / "workers", tell=self.notes.append)
         return launcher.start(self.options.n_workers, on_death=self._died)
 
@@ -121,7 +123,7 @@ class Drive:
         log.end(self.store.snapshot())
 
     def _loop(self, pool: Pool, log: StatusLog) -> None:
-        first = self.store.snapshot()
+        first = self._before or self.store.snapshot()
         settled = first.counts.done + first.counts.failed
         rate = Rate(started=self.clock(), settled_at_start=settled, cost_at_start=first.cost_done_seconds)
         follow = _Follow(self._progress(), self.clock)

@@ -52,9 +52,9 @@ class Results:
 
     def tasks(self) -> "pl.DataFrame":
         """Return one row for each task: what it was, its scores, timings, failure."""
-        from manyfit.report.frames import results_frame
+        from manyfit.report.results import raw_results
 
-        return results_frame(self.store)
+        return raw_results(self.store).collect()
 
     def failures(self) -> "Sequence[FailureGroup]":
         """Return the failed tasks, grouped by cause."""
@@ -147,7 +147,6 @@ class Best:
             & (frame["variant"] == self.variant)
             & (frame["split"] == self.split)
             & frame["fold"].is_null()
-            & (frame["mode"] == "keep")
         )
         for text in mine["artifacts"].drop_nulls().to_list():
             model = json.loads(text).get("model")

@@ -51,11 +51,11 @@ def _params(part: "pl.DataFrame") -> list[str]:
 
 def _optional(part: "pl.DataFrame") -> list[tuple[str, list[str], bool]]:
     """Return the further columns, most telling first."""
-    from manyfit.cli.output import show_seconds
+    from manyfit.report.texts import show_duration
 
     complete = (part["n_done"] == part["n_planned"]).all()
     done = [f"{row['n_done']}/{row['n_planned']}" for row in part.iter_rows(named=True)]
-    times = ["-" if value is None else show_seconds(value) for value in part["time_fit"]]
+    times = ["-" if value is None else show_duration(value) for value in part["time_fit"]]
     others = [name for name in part.columns if name not in (*_FIXED, *_COUNTS)]
     return [
         ("done", [] if complete else done, True),

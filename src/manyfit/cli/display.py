@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from manyfit.cli.boards import show_score
-from manyfit.cli.output import Output, plural, show_seconds
+from manyfit.cli.output import Output, plural
+from manyfit.report.texts import show_duration
 
 if TYPE_CHECKING:
     from manyfit.api.driver import Look
@@ -163,7 +164,7 @@ def _left(look: "Look") -> list[str]:
     counts = look.snapshot.counts
     if look.left_seconds is None or not counts.pending + counts.running:
         return []
-    return [f"{show_seconds(look.left_seconds)} left"]
+    return [f"{show_duration(look.left_seconds)} left"]
 
 
 def _pace(look: "Look") -> list[str]:

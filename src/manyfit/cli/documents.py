@@ -26,6 +26,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "n_seeds": "seeds",
         "n_merged": "duplicates that became one task",
         "pipelines": "for each pipeline: pipeline, n_candidates, n_tasks, n_units, seconds (predicted work)",
+        "splits": "for each split: split, n_tasks, n_folds, whole (fits on all training rows), n_train (rows)",
         "cost_seconds": "predicted work of one worker",
         "wall_seconds": "predicted time on n_workers workers",
         "n_workers": "workers that the prediction assumes",

@@ -135,19 +135,6 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def show_seconds(seconds: float) -> str:
-    """Return a duration in at most two units: 3 ms, 0.4 s, 28 s, 2 m 10 s, 1 h 05 m, 2 d 03 h."""
-    if seconds < 0.0995:
-        return f"{max(0.0, seconds) * 1e3:.0f} ms" if seconds >= 0.00095 else f"{max(0.0, seconds) * 1e3:.1g} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for size, unit, part, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // part:02d} {smaller}"
-    return f"{whole} s"
-
-
 def plural(n: int, word: str) -> str:
     """Return a count with its word: 1 task, 1,240 tasks."""
     return f"{n:,} {word if n == 1 else word + 's'}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from manyfit.model.mistake import did_you_mean
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 """Data sets that scikit-learn brings along, with one target."""
+
+_AGAIN = re.compile(r"(.*)_duplicated_\d+", re.DOTALL)
 
 _MARKERS = ("NA", "N/A", "nan", "NaN", "null", "NULL", "None", "?")
 
@@ -41,6 +44,8 @@ def read_file(path: Path, shown: str) -> pl.DataFrame:
             f'"{shown}" has no suffix that can be read; known: {known};'
             ' other sources are "sklearn:NAME" and "package.module:function"'
         )
+    if path.is_dir():
+        raise UserError(f'"{shown}" is a folder; a table is one file')
     if not path.is_file():
         near = (
             did_you_mean(path.name, (other.name for other in path.parent.glob("*")))
@@ -55,11 +60,21 @@ def read_file(path: Path, shown: str) -> pl.DataFrame:
 
 
 def _csv(path: Path) -> pl.DataFrame:
-    return _with_numbers(pl.read_csv(path, try_parse_dates=True, infer_schema_length=None))
+    return _separated(path, ",")
 
 
 def _tsv(path: Path) -> pl.DataFrame:
-    return _with_numbers(pl.read_csv(path, separator="\t", try_parse_dates=True, infer_schema_length=None))
+    return _separated(path, "\t")
+
+
+def _separated(path: Path, separator: str) -> pl.DataFrame:
+    frame = pl.read_csv(path, separator=separator, try_parse_dates=True, infer_schema_length=None)
+    again = (_AGAIN.fullmatch(name) for name in frame.columns)  # Polars renames what the header has twice
+    repeated = sorted({found[1] for found in again if found and found[1] in frame.columns})
+    if repeated:
+        raise ValueError(f"more than one column is called {some(repeated)}")
+    quoted = {name: name.replace('""', '"') for name in frame.columns if '""' in name}
+    return _with_numbers(frame.rename(quoted))
 
 
 def _with_numbers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -139,19 +154,33 @@ def _bundled(name: str) -> pl.DataFrame:
 
 def _called(source: Source) -> pl.DataFrame:
     module_name, _, function_name = source.text.partition(":")
-    with _importable(source.folder):
+    # what it prints must not stand in the output of a command
+    with _importable(source.folder), contextlib.redirect_stdout(sys.stderr):
         try:
             module = importlib.import_module(module_name)
         except ImportError as error:
             raise UserError(f'"{source.text}": {error}') from error
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f'"{source.text}": importing {module_name} failed: {reason}') from error
         function = getattr(module, function_name, None)
         if not callable(function):
             near = did_you_mean(function_name, vars(module))
             raise UserError(f'"{source.text}": no function "{function_name}" in {module_name}{near}')
         try:
-            return frame_of(function(**source.params))
-        except Exception as error:  # user code may raise anything
+            return _readable(frame_of(function(**source.params)))
+        except UserError as error:
+            raise UserError(f'"{source.text}": {error}') from error
+        except (Exception, SystemExit) as error:  # user code may raise anything
             raise UserError(f'"{source.text}" failed: {type(error).__name__}: {error}') from error
+
+
+def _readable(frame: pl.DataFrame) -> pl.DataFrame:
+    """Refuse columns of Python objects, which have no content to compare between hosts."""
+    objects = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Object)]
+    if objects:
+        raise UserError(f"columns hold neither numbers nor texts: {some(objects)}")
+    return frame
 
 
 @contextlib.contextmanager

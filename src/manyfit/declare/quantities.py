@@ -15,6 +15,9 @@ _SIZES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     "tib": 2**40,
 }
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+MAX_NAME = 100
+"""A name stands in names of files, which file systems end at 255 bytes."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -59,6 +62,8 @@ def name(value: Any) -> str:
     if not _NAME.fullmatch(value):
         allowed = 'letters, digits, "_", "-" and ".", beginning with a letter, a digit or "_"'
         wrong(f"{shown(value)} is no name; a name has {allowed}")
+    if len(value) > MAX_NAME:
+        wrong(f"has {len(value)} characters; a name has at most {MAX_NAME}")
     return value
 
 

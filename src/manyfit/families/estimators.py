@@ -1,5 +1,6 @@
 """Looking up estimator classes, and checking and decoding their parameters as scikit-learn itself would."""
 
+import contextlib
 import importlib
 import inspect
 import sys
@@ -222,12 +223,13 @@ def _load(path: str) -> type:
     if path in _EXPERIMENTAL:
         importlib.import_module(_EXPERIMENTAL[path])
     try:
-        module = importlib.import_module(module_name)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints must not stand in the output of a command
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
         if path in OPTIONAL.values() and exc.name == module_name:
             raise MissingExtra(f"{attribute} needs the library {module_name}: pip install {module_name}") from exc
         raise NotFound(f'"{path}": no module "{exc.name}"; is it installed, or beside the sweep file?') from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise UserError(f'"{path}": importing {module_name} failed: {type(exc).__name__}: {exc}') from exc
     if not hasattr(module, attribute):
         close = did_you_mean(attribute, [name for name in dir(module) if not name.startswith("_")])

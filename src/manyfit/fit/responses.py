@@ -51,7 +51,18 @@ class Responses:
 
     @property
     def predicted(self) -> NDArray[Any]:
-        return np.asarray(self.raw("predict"))
+        """
+        Return the predictions as one value for each row; those of a classifier are class codes.
+
+        Raises ValueError for anything else, which would give scores that mean nothing.
+        """
+        values = np.asarray(self.raw("predict"))
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values.ravel()
+        if self._n_classes and not _are_codes(values, self._n_classes):
+            wanted = f"class codes from 0 to {self._n_classes - 1}, as they were given to fit, are wanted"
+            raise ValueError(f"predict returned {_shown(values)}; {wanted}")
+        return values
 
     @property
     def proba(self) -> NDArray[np.floating] | None:
@@ -135,6 +146,18 @@ class Answering(BaseEstimator):  # type: ignore[misc]
 
         method.__name__ = name
         return method
+
+
+def _are_codes(values: NDArray[Any], n_classes: int) -> bool:
+    if values.dtype.kind not in "buif":
+        return False
+    whole = values.dtype.kind != "f" or bool((values == np.floor(values)).all())
+    return whole and bool(((values >= 0) & (values < n_classes)).all())
+
+
+def _shown(values: NDArray[Any]) -> str:
+    examples = ", ".join(map(repr, values.ravel()[:3].tolist()))
+    return f"values such as {examples}" if values.ndim else f"{values.item()!r}"
 
 
 def _argmax_is_exact(estimator: Any) -> bool:

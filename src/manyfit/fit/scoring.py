@@ -47,18 +47,23 @@ class Scoring:
     def score(self, responses: Responses, y: NDArray[Any]) -> tuple[Scores, dict[str, Any]]:
         """Return the metrics on one set, and what is no number: confusion matrices as lists of rows."""
         details: dict[str, Any] = {}
+        predicted = responses.predicted
+        if predicted.shape != y.shape:
+            wanted = f"one value for each of {len(y)} rows is wanted"
+            raise ValueError(f"predict returned an array of shape {predicted.shape}; {wanted}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # undefined values are None; the warnings would only repeat it
             if self._problem is Problem.REGRESSION:
-                found = _regression(y, responses.predicted)
+                found = _regression(y, predicted)
             else:
-                found, details = self._classification(responses, y)
+                found, details = self._classification(responses, y, predicted)
             for name, scorer in self._scorers.items():
                 found[name] = _apply(scorer, responses, y)
         return {name: _number(found.get(name)) for name in self._names}, details
 
-    def _classification(self, responses: Responses, y: NDArray[Any]) -> tuple[Scores, dict[str, Any]]:
-        predicted = responses.predicted.astype(np.int64, copy=False)
+    def _classification(
+        self, responses: Responses, y: NDArray[Any], predicted: NDArray[Any]
+    ) -> tuple[Scores, dict[str, Any]]:
         matrix = confusion.confusion_matrix(y, predicted, self._n_classes)
         details: dict[str, Any] = {"confusion_matrix": matrix.tolist()}
         found = confusion.matrix_scores(matrix)

@@ -74,9 +74,7 @@ class LeaseLost(ManyfitError):
     """The lease was ended by someone else: results not yet accepted under it are dropped."""
 
     def __init__(self, unit: str, epoch: int) -> None:
-        super().__init__(
-            f"epoch {epoch} of unit {unit} was ended by another worker; its work is dropped"
-        )
+        super().__init__(f"epoch {epoch} of unit {unit} was ended by another worker; its work is dropped")
         self.unit = unit
         self.epoch = epoch
 

@@ -11,7 +11,7 @@ from manyfit.contracts.accepted import AcceptedBlock
 from manyfit.model.errors import StoreCorrupt
 from manyfit.report.planned import Place, PlanTables
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 4 << 20
 """Lines that are parsed at once: bounds the memory of every reader, whatever the size of the sweep."""
 
 TIMINGS = ("load", "fit", "predict", "score")

@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from manyfit.plan.summary import PlanSummary, SplitSummary
-from manyfit.report.tables import show_bytes, show_duration
+from manyfit.report.texts import show_bytes, show_duration
 
 HEADERS = ("pipeline", "candidates", "tasks", "units", "predicted")
 

@@ -17,13 +17,19 @@ _FIRST = ("pipeline", "params", "split", "variant", "features", "n_done", "n_fai
 _READ = {*GROUP, "key", "generation", "final", "pipeline", "features", "params", "outcome", "time_fit"}
 
 
+ORDER = ("split", "variant", "pipeline", "candidate_key", "fold", "seed")
+MOST_SORTED = 200_000
+
+
 def raw_results(store: Store) -> pl.LazyFrame:
     """
-    Return one row for each task, in no particular order.
+    Return one row for each task, by split, variant, pipeline, candidate, fold and seed.
 
-    Sorting is left to who wants it: unsorted, any number of rows is exported in little memory.
+    More than `MOST_SORTED` rows come in no particular order: unsorted, any number is exported in little memory.
     """
-    return results_frame(store, lazy=True)
+    frame = results_frame(store, lazy=True)
+    n_rows = frame.select(pl.len()).collect().item()
+    return frame.sort(ORDER) if n_rows <= MOST_SORTED else frame
 
 
 def aggregated_results(store: Store) -> pl.DataFrame:

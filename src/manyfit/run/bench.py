@@ -9,7 +9,7 @@ from typing import Any
 from manyfit.contracts.executor import Executor, ExecutorFactory, Finished, Started, WorkTask
 from manyfit.model.errors import DataChanged, MissingExtra, UserError
 from manyfit.model.result import Failure, FailureClass, Outcome
-from manyfit.run.failures import failure_of, failure_to_json
+from manyfit.run.failures import failure_of, failure_to_json, fingerprint
 from manyfit.run.guard import Guard, TaskTimeout
 from manyfit.run.messages import Frame, Kind, Order, encode_result, started_frame_of
 
@@ -120,7 +120,9 @@ class Bench:
                 error.__traceback__
             )
             evidence: dict[str, Any] = {"limit_seconds": limits.time_seconds, "how": "alarm"}
-            return failure_of(timeout, FailureClass.TIMEOUT, evidence)
+            failure = failure_of(timeout, FailureClass.TIMEOUT, evidence)
+            # Where the alarm struck is chance: all tasks that took too long have one cause.
+            return replace(failure, fingerprint=fingerprint(TaskTimeout()))
         if isinstance(error, MemoryError):
             evidence = {"peak_bytes": self._guard.peak_bytes(), "limit_bytes": limits.memory_bytes}
             return failure_of(error, FailureClass.OOM, {**evidence, "how": "MemoryError"})

@@ -157,6 +157,9 @@ class Worker:
                 continue
             if self._patiently(self._store.finished):
                 return Reason.FINISHED
+            if not self._chain.paused and self._patiently(self._nothing_wanted_is_left):
+                self._message = "every task that its filter wants is settled"
+                return Reason.FINISHED
             if self._chain.paused:
                 idle_since = self._monotonic()
             elif self._monotonic() - idle_since >= self._options.idle_timeout:
@@ -174,6 +177,13 @@ class Worker:
 
     def _claim(self) -> Lease | None:
         return self._patiently(lambda: self._store.claim(self._info.id, wanted=self._wanted))
+
+    def _nothing_wanted_is_left(self) -> bool:
+        """After a claim in vain: whether a worker with a filter may end. Open leases may still come back."""
+        if self._wanted is None:
+            return False
+        snapshot = self._store.snapshot()
+        return not snapshot.planning and not snapshot.open_units
 
     def _idle(self, seconds: float) -> bool:
         """Wait for *seconds*; True when there is news or a dead worker left something."""

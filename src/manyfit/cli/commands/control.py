@@ -29,7 +29,7 @@ def pause(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> 
     """
     Start no more tasks until `resume`.
 
-    Workers on all machines finish the task they are in and wait.
+    Workers on all machines give back the task they are in, uncharged, and wait.
     """
     from manyfit import connect
     from manyfit.cli.output import Output

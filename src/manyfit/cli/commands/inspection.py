@@ -124,7 +124,8 @@ def _state(worker: "WorkerView") -> str:
 
 
 def _headline(snapshot: "Snapshot", pace: tuple[float, float | None], sweep: str) -> str:
-    from manyfit.cli.output import plural, show_seconds
+    from manyfit.cli.output import plural
+    from manyfit.report.texts import show_duration
 
     n_alive = sum(worker.alive for worker in snapshot.workers)
     state = state_of(snapshot)
@@ -134,7 +135,7 @@ def _headline(snapshot: "Snapshot", pace: tuple[float, float | None], sweep: str
         "paused": f"paused; next: manyfit resume {sweep}",
         "waiting": f"no worker is at work; next: manyfit run {sweep}",
         "running": f"running on {plural(n_alive, 'worker')}, {pace[0]:.1f} tasks/s"
-        + ("" if pace[1] is None else f", about {show_seconds(pace[1])} left"),
+        + ("" if pace[1] is None else f", about {show_duration(pace[1])} left"),
     }
     failed = (
         f"; {plural(snapshot.counts.failed, 'failure')}: manyfit failures {sweep}"
@@ -276,7 +277,7 @@ def _steps(out: "Output", view: "TaskView") -> None:
 
 
 def _result(out: "Output", result: "TaskResult", *, told: bool) -> None:
-    from manyfit.cli.output import show_seconds
+    from manyfit.report.texts import show_duration
 
     metrics = list(dict.fromkeys(metric for scores in result.scores.values() for metric in scores))
     if metrics:
@@ -287,7 +288,7 @@ def _result(out: "Output", result: "TaskResult", *, told: bool) -> None:
         ]
         _score_table(out, metrics, rows)
     if result.timings:
-        out.line("  " + "  ".join(f"{name} {show_seconds(seconds)}" for name, seconds in result.timings.items()))
+        out.line("  " + "  ".join(f"{name} {show_duration(seconds)}" for name, seconds in result.timings.items()))
     for category, text, count in result.warnings:
         out.wrapped(f"  warning ({count}x) {category}: {text}", indent="    ")
     if result.failure is not None:

@@ -17,10 +17,11 @@ from manyfit.cli.commands import inspection, outcome
 from manyfit.cli.commands.planning import show_difference
 from manyfit.cli.display import display_for
 from manyfit.cli.errors import INTERRUPTED, OK, WITH_FAILURES
-from manyfit.cli.output import Output, plural, show_seconds
+from manyfit.cli.output import Output, plural
 from manyfit.model.control import Stop
 from manyfit.model.errors import Interrupted
 from manyfit.model.snapshot import Snapshot
+from manyfit.report.texts import show_duration
 from manyfit.run.identity import usable_cores
 from manyfit.run.limits import capped
 
@@ -189,7 +190,7 @@ class Ended:
         self.out.lines([one] if len(one) <= self.out.width else [said, f"Continue: {again}"])
 
     def _headline(self, filtered: bool) -> str:
-        took = show_seconds(self.seconds)
+        took = show_duration(self.seconds)
         if self.state == "complete":
             return f"complete in {took}"
         return f"the filter's tasks are done in {took}" if filtered else f"not complete after {took}"

@@ -52,7 +52,7 @@ def choose_links(disk: Disk, folder: Path) -> bool:
                 raise
     raise StoreUnsuitable(
         f"{folder} has neither hard links nor symbolic links, so that workers could not claim work without "
-        "doing it twice. Keep the sweep on a local disk or on NFS, Lustre or GPFS (option --store)."
+        "doing it twice. Keep the sweep on a local disk or on NFS, Lustre or GPFS."
     )
 
 

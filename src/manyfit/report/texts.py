@@ -1,0 +1,51 @@
+"""Numbers, durations, sizes and keys as people read them: rounding and units happen here and nowhere else."""
+
+import math
+from datetime import datetime
+
+
+def show_key(key: str) -> str:
+    """Return enough of a key to name a task or candidate on the command line."""
+    return key[:8]
+
+
+def show_count(count: int) -> str:
+    """Return a whole number with separators: ``1,240``."""
+    return f"{count:,}"
+
+
+def show_number(value: float) -> str:
+    """Return a score with four significant digits: ``0.9420``, ``-1.235e+05``."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, 3 - size)}f}" if -4 <= size < 5 else f"{value:.3e}"
+
+
+def show_duration(seconds: float) -> str:
+    """Return a duration in at most two units: ``3 ms``, ``0.4 s``, ``28 s``, ``2 m 10 s``, ``1 h 05 m``."""
+    if seconds < 0.0995:
+        return f"{max(0.0, seconds) * 1e3:.0f} ms" if seconds >= 0.00095 else f"{max(0.0, seconds) * 1e3:.1g} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, part, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part:02d} {smaller}"
+    return f"{whole} s"
+
+
+def show_bytes(size: float) -> str:
+    """Return a size in binary units: ``210 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.3g} TiB"
+
+
+def show_instant(at: datetime) -> str:
+    """Return an instant of a frame, which is UTC, to the second."""
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
