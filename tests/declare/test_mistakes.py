@@ -190,3 +190,9 @@ def test_one_mistake(changes, key, part):
     found = mistakes_in(**changes)
     assert list(found) == [key]
     assert part in found[key]
+
+
+def test_a_name_that_no_file_can_have_is_refused():
+    """Names become names of folders and files, which have a limit."""
+    assert mistakes_in(name="a" * 101) == {"name": "has 101 characters; a name has at most 100"}
+    assert mistakes_in(name="a" * 100) == {}

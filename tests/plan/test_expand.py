@@ -180,6 +180,7 @@ def test_keys_do_not_depend_on_the_order_of_declaration(order):
         ),
         (pipeline("p", "SVC", "StandardScaler"), "pipelines.p.steps", "StandardScaler"),
         (pipeline("p", "Ridge"), "pipelines.p.steps", "classifier"),
+        (pipeline("p", "VotingClassifier"), "pipelines.p.steps", 'needs the parameter "estimators"'),
         (
             pipeline("p", "SVC", space={"C": Distribution(kind="uniform", args=(-2, -1))}, draws=1),
             "pipelines.p.space.C",

@@ -11,13 +11,14 @@ from manyfit.model.candidate import Step
 class EstimatorInfo:
     """
     One estimator class. `path` is its import path ("sklearn.svm:SVC"); `defaults` are all parameters of
-    its constructor with their default values; `kind` is "classifier", "regressor", "transformer",
-    "clusterer", "outlier_detector" or "other".
+    its constructor with their default values, None for those without one, which `required` names; `kind`
+    is "classifier", "regressor", "transformer", "clusterer", "outlier_detector" or "other".
     """
 
     path: str
     defaults: Mapping[str, Any]
     kind: str
+    required: tuple[str, ...] = ()
 
 
 class EstimatorCatalog(Protocol):

@@ -70,7 +70,10 @@ class SklearnCatalog:
         path = self.path(name)
         if path not in self._infos:
             self._infos[path] = EstimatorInfo(
-                path=path, defaults=self._defaults_of(path), kind=_kind(self.load(path))
+                path=path,
+                defaults=self._defaults_of(path),
+                kind=_kind(self.load(path)),
+                required=self.required(path),
             )
         return self._infos[path]
 

@@ -13,7 +13,7 @@ from manyfit.model.profile import DataProfile, RowSets
 from manyfit.model.sweep import Distribution, PipelineSpec, Split, SweepSpec
 from manyfit.plan.canonical import Canonicaliser
 from manyfit.plan.draws import draws
-from manyfit.plan.steps import ResolvedStep, Resolver, Target
+from manyfit.plan.steps import ResolvedStep, Resolver, Target, short
 
 Assignment = Mapping[str, Any]
 
@@ -112,7 +112,17 @@ class Expander:
                 for value in values:
                     self.resolver.check_value(target, prepare, value, where)
                 targets[_prepared(name)] = target
+        self._check_required(steps, targets, key)
         return _Search(name=pipeline.name, spec=pipeline, steps=steps, targets=targets)
+
+    def _check_required(self, steps: Sequence[ResolvedStep], targets: Mapping[str, Target], key: str) -> None:
+        """Check that what an estimator cannot be made without is fixed or searched."""
+        searched = {(target.step, target.path[0]) for target in targets.values()}
+        for position, step in enumerate(steps):
+            given = {*step.spec.params, *(name for at, name in searched if at == position)}
+            for name in step.info.required:
+                if name not in given:
+                    self.resolver.mistake(f"{key}.steps", f'{short(step.info.path)} needs the parameter "{name}"')
 
     def _check_names(self, steps: Sequence[ResolvedStep], key: str) -> None:
         names = [step.spec.name for step in steps]
