@@ -19,7 +19,7 @@ from manyfit.model.segment import SegmentHeader
 from manyfit.model.sweep import Problem, SweepSpec
 from manyfit.plan import only as filters
 from manyfit.plan.costs import CostModel, Experience
-from manyfit.plan.expand import Expander
+from manyfit.plan.expand import Expander, Expansion
 from manyfit.plan.summary import PlanSummary, summarise
 from manyfit.plan.tasks import Plan, make_plan
 from manyfit.plan.units import Draft
@@ -71,25 +71,38 @@ class Planned:
 
 
 def read_sweep(path: Path) -> Declared:
-    """Read a sweep file (TOML or YAML). Raises `NotFound`, `SweepMistakes`."""
+    """
+    Read a sweep file (TOML or YAML).
+
+    Raises `NotFound`, and `SweepMistakes` for a file whose entries are not of the right form: with all
+    other mistakes as well that the rest of the file makes about data and estimators.
+    """
     from manyfit import declare
 
     if not path.is_file():
         raise NotFound(f"there is no sweep file {path}; write one (see `manyfit init`) or check the name")
-    spec, mistakes = declare.load(path)
-    if spec is None or mistakes:
-        raise SweepMistakes(mistakes)
-    return Declared(spec=spec, file=str(path), folder=path.resolve().parent, text=path.read_bytes())
+    content = declare.content_of(path)
+    if isinstance(content, Mistake):
+        raise SweepMistakes([content])
+    return replace(_declared(content, str(path), path.resolve().parent), text=path.read_bytes())
 
 
 def declare_sweep(mapping: Mapping[str, object], folder: Path) -> Declared:
     """Make a declaration from Python values of the same shape as a sweep file. Raises `SweepMistakes`."""
+    return _declared(mapping, "", folder)
+
+
+def _declared(content: Mapping[str, object], file: str, folder: Path) -> Declared:
     from manyfit import declare
 
-    spec, mistakes = declare.from_mapping(mapping)
-    if spec is None or mistakes:
-        raise SweepMistakes(mistakes)
-    return Declared(spec=spec, file="", folder=folder)
+    spec, mistakes = declare.from_mapping(content, file=file)
+    if spec is not None:
+        return Declared(spec=spec, file=file, folder=folder)
+    sound = declare.sound_part(content)
+    if sound is not None:
+        rest = _check(Declared(spec=sound.spec, file=file, folder=folder), with_data=sound.data)
+        mistakes = [*mistakes, *rest.mistakes]
+    raise SweepMistakes(_once(mistakes))
 
 
 def stored_sweep(target: str | Path) -> Declared:
@@ -116,19 +129,14 @@ def plan_sweep(
 
     Raises `SweepMistakes` with every mistake found, `UserError` for a filter that matches nothing.
     """
-    from manyfit import data, declare
-    from manyfit.families.estimators import find_beside
+    from manyfit import declare
 
-    find_beside(str(declared.folder))
-    profiles, mistakes = data.profile(declared.spec, folder=declared.folder, file=declared.file)
-    spec = _with_metrics(declared.spec, next(iter(profiles.values()), None))
-    catalog, families = estimators()
-    expansion = Expander(spec, profiles, catalog, families, declared.file).expand()
-    everything = [*mistakes, *_metric_mistakes(declared, profiles), *expansion.mistakes]
-    if everything or not profiles:
-        raise SweepMistakes(_once(everything))
-    costs = CostModel(profiles, catalog, families, experience)
-    plan = make_plan(expansion, costs)
+    checked = _check(declared)
+    if checked.mistakes or not checked.profiles:
+        raise SweepMistakes(checked.mistakes)
+    spec, profiles = checked.spec, checked.profiles
+    costs = CostModel(profiles, *estimators(), experience)
+    plan = make_plan(checked.expansion, costs)
     if only:
         plan = _filtered(plan, only)
     header = SegmentHeader(
@@ -151,6 +159,31 @@ def plan_sweep(
         experience=costs.experience,
         n_workers=n_workers,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """A declaration held against its data and the estimators, with everything that is wrong with it."""
+
+    spec: SweepSpec
+    profiles: "Mapping[str, DataProfile]"
+    expansion: Expansion
+    mistakes: Sequence[Mistake]
+
+
+def _check(declared: Declared, *, with_data: bool = True) -> _Checked:
+    from manyfit import data
+    from manyfit.families.estimators import find_beside
+
+    find_beside(str(declared.folder))
+    profiles: Mapping[str, DataProfile] = {}
+    mistakes: Sequence[Mistake] = ()
+    if with_data:
+        profiles, mistakes = data.profile(declared.spec, folder=declared.folder, file=declared.file)
+    spec = _with_metrics(declared.spec, next(iter(profiles.values()), None))
+    expansion = Expander(spec, profiles, *estimators(), declared.file).expand()
+    found = [*mistakes, *_metric_mistakes(declared, profiles), *expansion.mistakes]
+    return _Checked(spec=spec, profiles=profiles, expansion=expansion, mistakes=_once(found))
 
 
 def _with_metrics(spec: SweepSpec, profile: "DataProfile | None") -> SweepSpec:

@@ -219,3 +219,14 @@ def test_representations_are_readable(tmp_path):
     assert "10 tasks" in repr(sweep.plan())
     assert "<table" in results._repr_html_()
     assert "done 10" in repr(results)
+
+
+def test_mistakes_of_form_do_not_hide_the_others(tmp_path):
+    """A value of the wrong kind, a wrong parameter and a wrong metric come out together."""
+    pipelines = {"svc": {"steps": ["SVC"], "grid": {"C": [float("inf")], "gama": [1]}}}
+
+    with pytest.raises(SweepMistakes) as caught:
+        iris(tmp_path, pipelines, limits={"time": "soon"}, metrics=["acuracy"])
+
+    keys = {mistake.key for mistake in caught.value.mistakes}
+    assert {"pipelines.svc.grid.C", "pipelines.svc.grid.gama", "limits.time", "metrics"} <= keys

@@ -182,3 +182,10 @@ def test_defaults_are_allowed(catalog, name):
     for param, value in info.defaults.items():
         if param not in required:
             assert catalog.check(info.path, param, value) is None, param
+
+
+def test_a_nested_estimator_without_what_it_needs_is_a_mistake(catalog):
+    """An estimator inside another that cannot be made is told when planning, by the name of what it lacks."""
+    nested = {"use": "OneVsRestClassifier"}
+    found = catalog.check("sklearn.ensemble:BaggingClassifier", "estimator", nested)
+    assert found == 'OneVsRestClassifier needs the parameter "estimator"'

@@ -236,3 +236,12 @@ def test_a_seed_that_was_given_stays_even_when_it_is_the_default():
     plan = planned(sweep(PipelineSpec(name="p", steps=(step,)), seeds=(5, 6)))
 
     assert plan.candidates[0].steps[0].params == {"random_state": 0}
+
+
+def test_renaming_a_pipeline_draws_the_same_candidates():
+    """A name is for people; what is drawn depends on the steps and the space."""
+    space = {"alpha": Distribution(kind="loguniform", args=(1e-6, 1e-1))}
+    before = planned(sweep(pipeline("old", "SGDClassifier", space=space, draws=4)))
+    after = planned(sweep(pipeline("new", "SGDClassifier", space=space, draws=4)))
+
+    assert set(before.keys()) == set(after.keys())

@@ -185,3 +185,15 @@ def test_comparing_writes_nothing(store):
 
     assert change.fresh.n_tasks == 3
     assert store.entries() == entries
+
+
+def test_a_renamed_pipeline_keeps_its_tasks_and_says_so(store):
+    """Its known tasks go on under the name that the store has."""
+    submit(store, submission({"old": [1.0]}))
+    plan = plan_with({"old": [1.0]})
+    renamed = replace(plan, tasks={"new": plan.tasks["old"]})
+
+    change = submit(store, Submission(plan=renamed, header=HEADER, n_workers=2)).difference
+
+    assert change.empty
+    assert change.renamed == {"new": "old"}

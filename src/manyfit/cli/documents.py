@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 COUNTS = "tasks by state: planned = done + failed + running + pending + cancelled"
 DIFFERENCE = (
-    "what submitting changes: new, kept, removed, removed_done, readded, lacking_metrics,"
+    "what submitting changes: new, kept, removed, removed_done, readded, renamed, lacking_metrics,"
     " computed_from_predictions, run_again"
 )
 

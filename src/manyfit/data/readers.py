@@ -13,7 +13,7 @@ import polars as pl
 
 from manyfit.data.findings import some
 from manyfit.data.sources import SKLEARN, TARGET, Source, SourceKind
-from manyfit.model.errors import UserError
+from manyfit.model.errors import UserError, told
 from manyfit.model.mistake import did_you_mean
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -161,7 +161,7 @@ def _called(source: Source) -> pl.DataFrame:
         except ImportError as error:
             raise UserError(f'"{source.text}": {error}') from error
         except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = told(type(error).__name__, error)
             raise UserError(f'"{source.text}": importing {module_name} failed: {reason}') from error
         function = getattr(module, function_name, None)
         if not callable(function):
@@ -172,7 +172,7 @@ def _called(source: Source) -> pl.DataFrame:
         except UserError as error:
             raise UserError(f'"{source.text}": {error}') from error
         except (Exception, SystemExit) as error:  # user code may raise anything
-            raise UserError(f'"{source.text}" failed: {type(error).__name__}: {error}') from error
+            raise UserError(f'"{source.text}" failed: {told(type(error).__name__, error)}') from error
 
 
 def _readable(frame: pl.DataFrame) -> pl.DataFrame:

@@ -21,12 +21,18 @@ def load(path: Path) -> tuple[SweepSpec | None, list[Mistake]]:
     order. What only the data or the estimators can tell is checked later. A sweep without a name is
     called like its file.
     """
-    content = read_mapping(path)
+    content = content_of(path)
     if isinstance(content, Mistake):
         return None, [content]
-    if "name" not in content:
-        content = {"name": path.stem, **content}
     return from_mapping(content, file=str(path))
+
+
+def content_of(path: Path) -> Mapping[str, Any] | Mistake:
+    """Return what stands in the sweep file *path*, with a name; or what makes it unreadable."""
+    content = read_mapping(path)
+    if isinstance(content, Mistake) or "name" in content:
+        return content
+    return {"name": path.stem, **content}
 
 
 def from_mapping(mapping: Mapping[str, Any], file: str = "") -> tuple[SweepSpec | None, list[Mistake]]:

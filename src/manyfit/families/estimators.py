@@ -183,6 +183,9 @@ class SklearnCatalog:
             message = self.check(path, name, value)
             if message:
                 raise UserError(message)
+        for name in self.required(path):
+            if name not in params:
+                raise UserError(f'{path.rpartition(":")[2]} needs the parameter "{name}"')
         return self.make(path, params)
 
     def make(self, path: str, params: Mapping[str, Any]) -> Any:
@@ -233,7 +236,7 @@ def _load(path: str) -> type:
             raise MissingExtra(f"{attribute} needs the library {module_name}: pip install {module_name}") from exc
         raise NotFound(f'"{path}": no module "{exc.name}"; is it installed, or beside the sweep file?') from exc
     except (Exception, SystemExit) as exc:
-        raise UserError(f'"{path}": importing {module_name} failed: {type(exc).__name__}: {exc}') from exc
+        raise UserError(f'"{path}": importing {module_name} failed: {told(type(exc).__name__, exc)}') from exc
     if not hasattr(module, attribute):
         close = did_you_mean(attribute, [name for name in dir(module) if not name.startswith("_")])
         raise NotFound(f'no "{attribute}" in module {module_name}{close}')

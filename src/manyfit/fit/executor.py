@@ -213,7 +213,7 @@ class FitExecutor:
             content = dump_model(chain.estimator())
             foreign = foreign_types(content)
         except Exception as exc:  # noqa: BLE001 a model that cannot be written must not cost its scores
-            text = f"the model is not kept: skops cannot write it ({type(exc).__name__}: {exc})"
+            text = f"the model is not kept: skops cannot write it ({told(type(exc).__name__, exc)})"
             gathered.warnings[("ModelNotKept", text[:_MAX_WARNING_TEXT])] = 1
             return {}
         data = self._variants[task.cell.variant]

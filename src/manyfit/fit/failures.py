@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from manyfit.model.errors import told
 from manyfit.model.result import FailureClass
 
 _OWN_FOLDER = str(Path(__file__).parents[1])
@@ -27,7 +28,7 @@ def failure_of(exc: BaseException, cls: FailureClass | None = None) -> dict[str,
         "cls": (cls or failure_class(exc)).value,
         "error": error,
         "message": str(exc)[:_MAX_MESSAGE],
-        "traceback": "".join(traceback.format_list(frames[-_MAX_FRAMES:])) + f"{error}: {exc}"[:_MAX_MESSAGE],
+        "traceback": "".join(traceback.format_list(frames[-_MAX_FRAMES:])) + told(error, exc)[:_MAX_MESSAGE],
         "fingerprint": fingerprint(error, frames),
     }
 

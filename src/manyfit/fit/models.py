@@ -64,7 +64,7 @@ def load_model(path: Path | str, *, sha256: str | None = None, trusted: Sequence
     except Refused:
         raise
     except Exception as exc:
-        raise Refused(f"{path} cannot be read as a model: {type(exc).__name__}: {exc}") from exc
+        raise Refused(f"{path} cannot be read as a model: {told(type(exc).__name__, exc)}") from exc
 
 
 def _read(path: Path, sha256: str | None) -> bytes:

@@ -22,6 +22,12 @@ from collections.abc import Sequence
 from manyfit.model.mistake import Mistake
 
 
+def told(kind: str, message: object) -> str:
+    """Return an exception as one text: the name of its class, and its message where it has one."""
+    said = str(message)
+    return f"{kind}: {said}" if kind and said else kind or said
+
+
 class ManyfitError(Exception):
     """Base of all manyfit errors."""
 

@@ -15,7 +15,8 @@ class KnownTask:
     A task that the store has: its state, its generation, whether it is part of the sweep.
 
     `metrics` are those that its segment asked for; `predictions` tells whether that segment kept them.
-    `kept_of` is set for a fit that no declaration asks for, made to keep the model of that candidate.
+    `pipeline` is what its pipeline was called then. `kept_of` is set for a fit that no declaration asks
+    for, made to keep the model of that candidate.
     """
 
     mark: TaskMark
@@ -24,6 +25,7 @@ class KnownTask:
     metrics: tuple[str, ...] = ()
     predictions: bool = False
     kept_of: CandidateKey | None = None
+    pipeline: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,8 @@ class Difference:
 
     `fresh` are tasks that the store never had. `reruns` are known tasks that run again: they had left
     the sweep, or lack a metric that is asked for now (`n_lacking`, of which `n_rescored` have kept
-    predictions). `removed` are tasks that leave the sweep, `n_kept` those that stay as they are.
+    predictions). `removed` are tasks that leave the sweep, `n_kept` those that stay as they are. `renamed`
+    maps new names of pipelines to those under which the store goes on showing their known tasks.
     """
 
     fresh: Plan
@@ -55,6 +58,7 @@ class Difference:
     n_rescored: int = 0
     lacking: Sequence[str] = ()
     removed_done: int = 0
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -73,6 +77,7 @@ class _Sorted:
     n_readded: int = 0
     n_lacking: int = 0
     n_rescored: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def difference(
@@ -113,6 +118,7 @@ def difference(
         n_lacking=found.n_lacking,
         n_rescored=found.n_rescored,
         lacking=sorted(found.lacking),
+        renamed=found.renamed,
     )
 
 
@@ -128,6 +134,8 @@ def _sort(found: _Sorted, pipeline: str, row: int, task: KnownTask, metrics: Seq
     lacking = set(metrics) - set(task.metrics)
     if task.active and not lacking:
         found.n_kept += 1
+        if task.pipeline not in ("", pipeline):
+            found.renamed[pipeline] = task.pipeline
         return
     score_only = task.active and task.predictions and task.mark is TaskMark.DONE
     if task.active:

@@ -167,7 +167,7 @@ class Expander:
 
     def _assignments(self, pipeline: PipelineSpec) -> Iterator[Assignment]:
         if pipeline.draws:
-            yield from draws(pipeline.space, pipeline.draws, f"{self.spec.seeds[0]}/{pipeline.name}")
+            yield from draws(pipeline.space, pipeline.draws, "/".join(step.use for step in pipeline.steps))
             if not any(pipeline.grids):
                 return
         for grid in pipeline.grids:

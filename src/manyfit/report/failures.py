@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from manyfit.contracts.store import Store
+from manyfit.model.errors import told
 from manyfit.model.result import FailureClass
 from manyfit.report.advice import ADVICE
 from manyfit.report.frames import NEEDED, load_results
@@ -38,7 +39,7 @@ class FailureGroup:
     @property
     def what(self) -> str:
         """The example in one line: where it happened and what was said."""
-        said = f"{self.error}: {self.message}" if self.error else self.message
+        said = told(self.error, self.message)
         return f"{self.label}: {said.splitlines()[0] if said else 'no message'}"
 
 

@@ -1,6 +1,7 @@
 """Result tables, aggregated or raw, and their export to files."""
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ _READ = {*GROUP, "key", "generation", "final", "pipeline", "features", "params",
 
 ORDER = ("split", "variant", "pipeline", "candidate_key", "fold", "seed")
 MOST_SORTED = 200_000
+FULL_BYTES = 1 << 20
+"""With less free space than this, a failure to write is a full disk."""
 
 
 def raw_results(store: Store) -> pl.LazyFrame:
@@ -92,6 +95,17 @@ def export(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> Path:
         aside.replace(path)
     except OSError as exc:
         raise UserError(f"{path} cannot be written: {exc}") from exc
+    except pl.exceptions.PolarsError as exc:
+        if not _is_full(path.parent):
+            raise
+        # Polars has many words for a full disk, and none of them says so.
+        raise UserError(
+            f"{path} cannot be written: no space is left in {path.parent}; free some and repeat"
+        ) from exc
     finally:
         aside.unlink(missing_ok=True)
     return path
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < FULL_BYTES

@@ -45,7 +45,7 @@ def known_tasks(store: Store) -> dict[TaskKey, KnownTask]:
 
 def _add(known: dict[TaskKey, KnownTask], segment: Segment, marks: Marks) -> None:
     keep = dict(segment.header.spec.get("keep", {}))
-    shared: dict[tuple[TaskMark, int, CandidateKey | None], KnownTask] = {}
+    shared: dict[tuple[TaskMark, int, CandidateKey | None, str], KnownTask] = {}
     for unit in segment.units:
         of_unit = marks.get(unit.id, {})
         only_kept = unit.mode is Mode.KEEP and keep.get("models") == Models.BEST.value
@@ -53,15 +53,17 @@ def _add(known: dict[TaskKey, KnownTask], segment: Segment, marks: Marks) -> Non
             candidate_key = segment.candidates[candidate].key
             key = task_key(candidate_key, segment.cells[cell].key)
             extra = only_kept and (key not in known or known[key].kept_of is not None)
-            state = (of_unit.get(index, TaskMark.LEFT), unit.generation, candidate_key if extra else None)
+            mark = of_unit.get(index, TaskMark.LEFT)
+            state = (mark, unit.generation, candidate_key if extra else None, unit.pipeline)
             if state not in shared:
                 shared[state] = KnownTask(
-                    mark=state[0],
+                    mark=mark,
                     generation=unit.generation,
                     active=True,
                     metrics=segment.header.metrics,
                     predictions=bool(keep.get("predictions", False)),
                     kept_of=state[2],
+                    pipeline=unit.pipeline,
                 )
             known[key] = shared[state]
 

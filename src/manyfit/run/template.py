@@ -151,7 +151,7 @@ def main(descriptor: int, executor: str) -> int:
         executor_factory(executor)
     except BaseException as error:  # noqa: BLE001 - whatever an import raises, the worker must hear of it
         traceback.print_exc()
-        template.say({"said": "unable", "message": f"{type(error).__name__}: {error}"})
+        template.say({"said": "unable", "message": told(type(error).__name__, error)})
         return 1
     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
     gc.collect()

@@ -101,6 +101,7 @@ def difference_facts(change: "Difference") -> dict[str, Any]:
         "readded": change.n_readded,
         "lacking_metrics": list(change.lacking),
         "computed_from_predictions": change.n_rescored,
+        "renamed": dict(change.renamed),
         "run_again": change.n_lacking - change.n_rescored + change.n_readded,
     }
 
@@ -110,6 +111,8 @@ def show_difference(out: "Output", change: "Difference") -> None:
     from manyfit.cli.output import plural, table_lines
 
     out.line()
+    for new, old in change.renamed.items():
+        out.wrapped(f'pipeline "{new}" was called "{old}": its known tasks keep that name in tables and filters')
     if change.empty:
         out.line(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changes")
         return
