@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test fast lint types format bench docs clean
+.PHONY: demo test fast chaos lint types format bench docs clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("manyfit needs Python 3.11 or later, this is %d.%d; try: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -33,6 +33,9 @@ types: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+chaos: $(STAMP) ## minutes of kills and of model checking, with large numbers
+	$(BIN)/python -m pytest -m long
 
 bench: $(STAMP) ## all benchmarks, medians and ratios side by side
 	$(BIN)/python -m benchmarks

@@ -62,7 +62,14 @@ class Planned:
     @property
     def warnings(self) -> Sequence[str]:
         found = [warning for profile in self.profiles.values() for warning in profile.warnings]
-        return [*found, *self.plan.warnings]
+        return [*found, *self._undefined(), *self.plan.warnings]
+
+    def _undefined(self) -> Iterator[str]:
+        """Yield what is said of metrics that no task will have a value of."""
+        from manyfit.fit import metrics
+
+        n_classes = _most_classes(self.profiles)
+        yield from filter(None, (metrics.undefined(name, n_classes) for name in self.spec.metrics))
 
     def summary(self) -> PlanSummary:
         """Return the plan in numbers."""
@@ -206,11 +213,19 @@ def _metric_mistakes(declared: Declared, profiles: "Mapping[str, DataProfile]") 
 
     spec = declared.spec
     problems = [profile.problem for profile in profiles.values()] or [*Problem]
-    for key, names in (("metrics", spec.metrics), ("rank_by", (spec.rank_by,) if spec.rank_by else ())):
+    ranking = [spec.rank_by] if spec.rank_by and spec.rank_by not in spec.metrics else []
+    for key, names in (("metrics", spec.metrics), ("rank_by", ranking)):
         found = [metrics.check(names, problem) for problem in problems]
         for message in found[0]:
             if all(message in messages for messages in found) or profiles:
                 yield Mistake(file=declared.file, key=key, message=message)
+    ranked = spec.rank_by or next(iter(spec.metrics), "")
+    if message := metrics.undefined(ranked, _most_classes(profiles)):
+        yield Mistake(file=declared.file, key="rank_by" if spec.rank_by else "metrics[0]", message=message)
+
+
+def _most_classes(profiles: "Mapping[str, DataProfile]") -> int:
+    return max((len(profile.classes) for profile in profiles.values()), default=0)
 
 
 def _once(mistakes: Iterable[Mistake]) -> list[Mistake]:

@@ -204,6 +204,35 @@ def test_mistakes_of_all_kinds_are_reported_together(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_unknown_ranking_is_one_mistake(tmp_path):
+    """Under the key that was written, with the name that it begins."""
+    with pytest.raises(SweepMistakes) as caught:
+        iris(tmp_path, rank_by="acc").plan()
+
+    (mistake,) = caught.value.mistakes
+    assert mistake.key == "rank_by"
+    assert 'did you mean "accuracy"?' in mistake.message
+
+
+def test_a_metric_of_two_classes_cannot_rank_three(tmp_path):
+    """Ranking by it is a mistake, by name or as the first metric; beside others it is a warning."""
+    for parts, key in (
+        ({"rank_by": "roc_auc"}, "rank_by"),
+        ({"rank_by": "", "metrics": ["roc_auc"]}, "metrics[0]"),
+    ):
+        declared = {name: value for name, value in parts.items() if value}
+        with pytest.raises(SweepMistakes) as caught:
+            Sweep(
+                name="s", folder=tmp_path, data="sklearn:iris", pipelines={"knn": KNN_PIPELINE}, **declared
+            ).plan()
+        (mistake,) = caught.value.mistakes
+        assert mistake.key == key
+        assert "roc_auc_ovr" in mistake.message
+
+    (warning,) = iris(tmp_path, metrics=["f1_macro", "roc_auc"]).plan().summary().warnings
+    assert warning == '"roc_auc" has no value for 3 classes; write "roc_auc_ovr"'
+
+
 def test_a_sweep_that_was_never_submitted_has_no_results(tmp_path):
     """And the error says what to do."""
     with pytest.raises(NotFound):

@@ -341,6 +341,7 @@ def test_kills_at_random_moments_change_no_result(tmp_path, crowd_of, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(10, 12))
 def test_a_thousand_kills_change_no_result(tmp_path, crowd_of, seed):

@@ -1,12 +1,21 @@
 """Commands on a submitted sweep that nobody works on: pause, resume, stop, cancel, retry, status, explain."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.calls import N_TASKS, SWEEP
 
+from manyfit.cli.commands.inspection import age_elsewhere
 from manyfit.cli.documents import JSON_KEYS
+from manyfit.model.keys import WorkerId
+from manyfit.model.snapshot import WorkerView
+from manyfit.model.worker import Beat, WorkerInfo, WorkerState
+from manyfit.run.identity import boot_identity
+from manyfit.stores.directory import DirectoryStore
+
+NOW = 1e9
 
 
 @pytest.fixture
@@ -123,3 +132,42 @@ def test_filters_of_a_run_must_leave_something(queued: Any) -> None:
     assert "leave nothing" in queued("run", "sweep.toml", "--no-cv", "--no-validation", check=2).err
     Path("other.toml").write_text(SWEEP.replace("validate = 0.3", "").replace("flowers", "other"))
     assert "no split has a validate" in queued("run", "other.toml", "--no-cv", check=2).err
+
+
+def worker_of(boot: str, age: float) -> WorkerView:
+    info = WorkerInfo(
+        id=WorkerId("far-1"),
+        host="far",
+        boot=boot,
+        pid=1,
+        pid_started="1",
+        version="0",
+        threads=1,
+        started_at=0.0,
+        cores=1,
+        memory_bytes=1,
+    )
+    return WorkerView(info=info, beat=Beat(counter=1, at=NOW - age, state=WorkerState.RUNNING), alive=True)
+
+
+@pytest.mark.parametrize(("age", "said"), [(3 * 3600, "3 h 00 m"), (5, "")])
+def test_the_last_beat_of_another_machine_has_an_age(age: float, said: str) -> None:
+    """A store takes it for alive until it has watched it; an old heartbeat tells a person otherwise."""
+    assert age_elsewhere(worker_of("another", age), NOW) == said
+
+
+def test_workers_of_this_machine_need_no_age() -> None:
+    """That they live is known."""
+    assert age_elsewhere(worker_of(boot_identity(), 3 * 3600), NOW) == ""
+
+
+def test_status_tells_the_age_of_a_beat_from_elsewhere(queued: Any) -> None:
+    """One line below the table of workers, which says by whose clock."""
+    store = DirectoryStore(Path("flowers.sweep"))
+    view = worker_of("another", 0)
+    store.register(view.info)
+    store.beat(view.info.id, Beat(counter=1, at=time.time() - 7200, state=WorkerState.RUNNING))
+    said = queued("status", "flowers")
+    assert "far-1 on far: last beat 2 h 00 m ago by its own clock" in said.out.splitlines()
+    (worker,) = queued("status", "flowers", "--json").json["workers"]
+    assert worker["beat_at"] < time.time() - 7000

@@ -4,10 +4,13 @@ import json
 
 import pytest
 
+from manyfit.cli.commands.outcome import show_failures
 from manyfit.cli.errors import report
-from manyfit.cli.output import Output, plain, table_lines
-from manyfit.model.errors import Refused, SweepMistakes
+from manyfit.cli.output import Output, plain, table_lines, with_short_words
+from manyfit.model.errors import Interrupted, Refused, SweepMistakes
 from manyfit.model.mistake import Mistake
+from manyfit.model.result import FailureClass
+from manyfit.report.failures import FailureGroup
 
 
 def test_a_table_fits_and_cuts_only_the_widest_text() -> None:
@@ -89,6 +92,68 @@ def test_an_error_of_manyfit_is_one_message(capsys: pytest.CaptureFixture[str]) 
     """Errors that say what to do are shown without a traceback, with exit code 2."""
     assert report(Refused("the sweep has no memory limit"), as_json=False) == 2
     assert capsys.readouterr().err == "manyfit: the sweep has no memory limit\n"
+
+
+def test_messages_fit_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted, unexpected and expected errors and notes are continued on the next line."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("MANYFIT_DEBUG", raising=False)
+    for error in (Interrupted("words " * 30), KeyError("words " * 30), Refused("words " * 30)):
+        report(error, as_json=False)
+    Output().note("warning: " + "words " * 30)
+    captured = capsys.readouterr()
+    lines = (captured.err + captured.out).splitlines()
+    assert len(lines) > 12
+    assert max(map(len, lines)) <= 60
+
+
+def test_an_error_that_says_nothing_is_its_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No colon hangs behind the name of an exception without a text."""
+    monkeypatch.delenv("MANYFIT_DEBUG", raising=False)
+    report(MemoryError(), as_json=False)
+    assert capsys.readouterr().err.splitlines()[0] == "manyfit: unexpected MemoryError"
+
+
+def failure_group(error: str, message: str) -> FailureGroup:
+    return FailureGroup(
+        cls=FailureClass.OOM,
+        fingerprint="ab",
+        count=2,
+        pipelines=("svc",),
+        key="0123456789",
+        label="svc, cv seed 0",
+        error=error,
+        message=message,
+        do="manyfit retry --class oom --memory x2",
+    )
+
+
+@pytest.mark.parametrize("message", ["words " * 1000, "x" * 5000])
+def test_a_long_message_of_a_failure_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """A failure takes a few lines of the terminal, and says where the whole message is."""
+    monkeypatch.setenv("COLUMNS", "80")
+    show_failures(Output(), [failure_group("ValueError", message)], "s.toml")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 12
+    assert any("…" in line for line in lines)
+    assert "  all of it: manyfit explain s.toml 01234567" in lines
+    assert "  next: manyfit retry s.toml --class oom --memory x2" in lines
+
+
+def test_a_short_message_of_a_failure_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """What fits is shown as it is; an exception without a text is its name."""
+    show_failures(Output(), [failure_group("MemoryError", "")], "s.toml")
+    assert capsys.readouterr().out.splitlines()[1] == "  01234567 svc, cv seed 0: MemoryError"
+
+
+def test_long_words_are_cut() -> None:
+    """Only the word that has no room is cut."""
+    assert with_short_words("one  xxxxxxxx two", 5) == "one  xxxx… two"
 
 
 def test_an_unexpected_error_says_how_to_see_more(

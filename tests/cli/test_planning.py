@@ -85,6 +85,14 @@ def test_plan_json(here: Any) -> None:
     assert {row["pipeline"]: row["n_tasks"] for row in facts["pipelines"]} == {"svc": 12, "knn": 6}
 
 
+def test_lines_about_what_comes_next_fit_the_terminal(here: Any) -> None:
+    """Also when there is nothing left to submit."""
+    write(SWEEP)
+    said = here("submit", "sweep.toml").out + here("plan", "sweep.toml").out
+    assert "nothing to submit" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
 def test_plan_with_filters(here: Any) -> None:
     """Filters after --only and beside it all count."""
     write(SWEEP)
@@ -120,6 +128,15 @@ def test_a_data_function_that_fails_is_a_mistake(here: Any, body: str, said: str
     write(SWEEP.replace("sklearn:iris", f"{module}:table"))
     (mistake,) = here("plan", "sweep.toml", "--json", check=2).json["error"]["mistakes"]
     assert said in mistake["message"]
+
+
+@pytest.mark.parametrize("command", ["plan", "submit", "run"])
+def test_an_interrupted_data_function_ends_with_a_document(here: Any, command: str) -> None:
+    """Ctrl-C while data is made is an error in JSON with exit code 130, whatever the command."""
+    write("def table():\n    raise KeyboardInterrupt\n", "own_interrupted.py")
+    write(SWEEP.replace("sklearn:iris", "own_interrupted:table"))
+    said = here(command, "sweep.toml", "--json", check=130)
+    assert said.json["error"]["kind"] == "Interrupted"
 
 
 def test_what_own_code_prints_is_not_in_the_output(here: Any) -> None:

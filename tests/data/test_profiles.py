@@ -171,8 +171,43 @@ def test_one_mistake(bench, table, data, changes, key, part):
 def test_missing_targets_matter_only_where_they_are_used(bench, table):
     """Rows without a target are a mistake, unless the split filters them out."""
     bench.write(table.with_columns(target=pl.when(pl.col("Run") >= 6).then("target")))
-    assert "6 of the 60 rows" in bench.wrong()["splits.cv"]
+    said = bench.wrong()["splits.cv"]
+    assert said.startswith("6 of the 60 rows")
+    assert said.endswith('train = "target IS NOT NULL"')
     bench.good(splits={"s": {"train": "target IS NOT NULL", "folds": 3}})
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_the_advised_condition_leaves_out_rows_without_a_target(bench, table, gap):
+    """It keeps what was declared, names any column, and a NaN is as missing as a null."""
+    bench.write(table.with_columns(pl.Series("the y", [gap, *range(59)], dtype=pl.Float64)), "a.parquet")
+    data = {"source": "a.parquet", "target": "the y"}
+    said = bench.wrong(data, splits={"s": {"train": "Run >= 0 OR day IS NULL", "folds": 2}})["splits.s.train"]
+    advised = said.partition("train = ")[2]
+    assert advised == """'(Run >= 0 OR day IS NULL) AND "the y" IS NOT NULL'"""
+    bench.good(data, splits={"s": {"train": advised[1:-1], "folds": 2}})
+
+
+def test_a_column_without_values_is_called_empty(bench, table):
+    """Not a text, which nobody wrote; as a target it is refused as such."""
+    bench.write(table.with_columns(nothing=pl.lit(None, dtype=pl.String)))
+    assert any("nothing (empty)" in warning for warning in bench.good().warnings)
+    assert "an empty column" in bench.wrong(features={"f": {"include": ["nothing"]}})["features.f.include[0]"]
+    assert "is empty" in bench.wrong({"source": "a.csv", "target": "nothing"})["data.target"]
+
+
+def test_a_missing_file_is_not_taken_for_a_sweep_file(bench, table):
+    """Only files that could be data are suggested."""
+    (bench.folder / "tables.toml").write_text("")
+    assert "did you mean" not in bench.wrong("table.csv")["data.source"]
+    bench.write(table, "tables.csv")
+    assert 'did you mean "tables.csv"?' in bench.wrong("table.csv")["data.source"]
+
+
+def test_a_file_that_is_not_utf_8_says_how_to_mend_it(bench):
+    """Latin-1 is what spreadsheets write."""
+    (bench.folder / "a.csv").write_bytes("wörd,target\nä,1\nö,2\n".encode("latin-1"))
+    assert bench.wrong()["data.source"].endswith("save the file as UTF-8")
 
 
 def test_small_and_missing_classes_are_warnings(bench, table):

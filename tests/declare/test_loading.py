@@ -281,10 +281,10 @@ def test_validation_can_be_left_out():
 
 
 def test_short_forms():
-    """A source, a metric, a seed and a list of patterns stand for themselves; ranking adds its metric."""
+    """A source, a metric, a seed and a list of patterns stand for themselves."""
     spec = made(metrics="accuracy", rank_by="f1_macro", seeds=7, features=["a*", "b"], priority=3)
     assert spec.data.source == "sklearn:iris"
-    assert spec.metrics == ("accuracy", "f1_macro")
+    assert (spec.metrics, spec.rank_by) == (("accuracy",), "f1_macro")
     assert (spec.seeds, spec.priority) == ((7,), 3)
     assert spec.features == (FeatureSet(name="", include=("a*", "b")),)
     assert made(features={"exclude": "b"}).features == (FeatureSet(name="", exclude=("b",)),)

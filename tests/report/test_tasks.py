@@ -91,6 +91,15 @@ def test_failed_task_says_what_to_do(tmp_path: Path) -> None:
     assert view.result.failure is not None
     assert view.result.failure.cls is FailureClass.OOM
     assert view.why == ("oom: MemoryError: 3 GiB", "manyfit retry --class oom --memory x2")
+    named = describe(store, key_of(SVC, cell()), sweep="my vowels.toml")
+    assert named.why[1] == "manyfit retry 'my vowels.toml' --class oom --memory x2"
+
+
+def test_a_failure_without_a_text_is_its_name(tmp_path: Path) -> None:
+    """No colon hangs behind the name of the exception."""
+    store = new_store(tmp_path, segment([SVC], [cell()]))
+    run(store, lambda *_: failed("oom", "MemoryError", ""))
+    assert describe(store, key_of(SVC, cell())).why[0] == "oom: MemoryError"
 
 
 def test_held_and_running(tmp_path: Path) -> None:

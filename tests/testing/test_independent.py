@@ -285,7 +285,45 @@ def _losses_forgotten(writer):
     writer.end("k-0", 2, "yielded", ".", [], "a", losses=[[0, 1]])
 
 
+def _letter(name, at, letter):
+    """Write another letter into the frame that begins at byte *at*."""
+
+    def change(writer):
+        path = writer.folder / name
+        data = bytearray(path.read_bytes())
+        data[at + 1] = ord(letter)
+        path.write_bytes(data)
+
+    return change
+
+
+def _two_frames(letter, of):
+    """One span with a header, results, a mark and results; frame number *of* gets another letter."""
+
+    def change(writer):
+        writer.segment("k", [3, 4])
+        writer.claim("k-0", 1, "e")
+        starts = [writer.frame("e-1", "H", b'{"file": "e-1", "format": 1, "after": []}\n')[0]]
+        starts.append(writer.results("e-1", "k-0", 1, line(0, task=3))[1])
+        starts.append(writer.results("e-1", "k-0", 1, line(1, task=4))[1])
+        end = (writer.folder / "log/e-1.log").stat().st_size
+        writer.end("k-0", 1, "done", "dd", [["e-1", 0, end]], "e")
+        assert problems(writer) == []
+        mark = (writer.folder / "log/e-1.log").read_bytes().index(b"#M")
+        _letter("log/e-1.log", {"H": starts[0], "R": starts[1], "M": mark}[of], letter)(writer)
+
+    return change
+
+
 BROKEN = {
+    "results as a mark": (_two_frames("M", of="R"), "(M frame: its body is not a number)"),
+    "results as a header": (_two_frames("H", of="R"), "(H frame: it is not the first)"),
+    "first results as a header": (_letter("log/a-1.log", 0, "H"), "(H frame: its body does not name the file)"),
+    "results of no kind": (_two_frames("S", of="R"), "(S frame: no frame has that letter)"),
+    "mark as results": (_two_frames("R", of="M"), "(R frame: its body does not begin with a unit and an epoch)"),
+    "mark as a header": (_two_frames("H", of="M"), "(H frame: it is not the first)"),
+    "header as results": (_two_frames("R", of="H"), "(R frame: its body does not begin with a unit and an epoch)"),
+    "header as a mark": (_two_frames("M", of="H"), "(M frame: its body is not a number)"),
     "two accepted records of one attempt": (_accept_twice, "law 1: 2 accepted records"),
     "two final results": (_accept_twice, "law 1: 2 final results"),
     "settled mark undone": (_edit("units/s/s-0.e2", marks=".df"), "law 2: end 2 of unit s-0 changes settled"),

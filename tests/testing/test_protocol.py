@@ -36,6 +36,7 @@ def test_every_law_holds_in_every_state_within_small_bounds(name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", FULL)
 def test_every_law_holds_in_every_state_within_large_bounds(name):

@@ -70,7 +70,8 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "paused": "whether the sweep is paused",
         "planning": "whether tasks are still being added",
         "workers": (
-            "id, host, pid, threads, alive, state (starting, running, idle, paused, stopped, gone), unit,"
+            "id, host, pid, threads, alive, state (starting, running, idle, paused, stopped, gone),"
+            " beat_at (its last heartbeat by its own clock, or null), unit,"
             " settled, failed, tasks_per_second, memory_bytes"
         ),
         "notes": "what the store noticed",

@@ -23,7 +23,7 @@ def report(exc: BaseException, *, as_json: bool) -> int:
         _write(_mistakes(exc))
         return WRONG
     if isinstance(exc, (Interrupted, KeyboardInterrupt)):
-        _write([f"manyfit: {exc or 'interrupted'}"])
+        _write(_wrapped(f"manyfit: {str(exc) or 'interrupted'}"))
         return INTERRUPTED
     if isinstance(exc, ManyfitError):
         _write(_wrapped(f"manyfit: {exc}"))
@@ -92,12 +92,16 @@ def _unexpected(exc: BaseException) -> int:
     if os.environ.get("MANYFIT_DEBUG"):
         traceback.print_exception(exc)
         return BROKEN
-    said = str(exc).splitlines()[0] if str(exc) else "no message"
+    from manyfit.model.errors import told
+
+    said = told(type(exc).__name__, next(iter(str(exc).splitlines()), ""))
     _write(
         [
-            *_wrapped(f"manyfit: unexpected {type(exc).__name__}: {said}"),
-            "this is a mistake in manyfit; what was finished is kept."
-            " The whole traceback: run it again with MANYFIT_DEBUG=1",
+            *_wrapped(f"manyfit: unexpected {said}"),
+            *_wrapped(
+                "this is a mistake in manyfit; what was finished is kept."
+                " The whole traceback: run it again with MANYFIT_DEBUG=1"
+            ),
         ]
     )
     return BROKEN

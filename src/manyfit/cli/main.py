@@ -1,14 +1,16 @@
 """The command ``manyfit``: its commands, its exit codes, and the one place where errors become messages."""
 
+import functools
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from manyfit._version import __version__
 from manyfit.cli.commands import control, inspection, logs, outcome, planning, running, starting
+from manyfit.model.errors import Interrupted
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected error; 2 wrong use or a mistake in the sweep;"
@@ -46,6 +48,19 @@ def manyfit(
     """
 
 
+def interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """Return *command* with Ctrl-C as one of manyfit's errors: typer would end the process without a word."""
+
+    @functools.wraps(command)
+    def call(*arguments: Any, **named: Any) -> None:
+        try:
+            command(*arguments, **named)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; everything finished is kept") from None
+
+    return call
+
+
 for command in (
     starting.init,
     planning.plan,
@@ -66,7 +81,7 @@ for command in (
     logs.logs,
     outcome.compact,
 ):
-    app.command()(command)
+    app.command()(interruptible(command))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -66,10 +67,10 @@ class Output:
             self.lines(table_lines(headers, rows, right=right, width=self.width))
 
     def note(self, text: str) -> None:
-        """Write a line about progress: to stderr when stdout belongs to a program."""
+        """Write a sentence about progress: to stderr when stdout belongs to a program."""
         if not self.quiet:
             stream = sys.stderr if self.as_json else sys.stdout
-            stream.write(text + "\n")
+            stream.write("\n".join(wrap(text, terminal_width(stream))) + "\n")
             stream.flush()
 
 
@@ -87,6 +88,11 @@ def wrap(text: str, width: int, *, indent: str = "  ") -> list[str]:
     ) or [""]
 
 
+def with_short_words(text: str, longest: int) -> str:
+    """Return *text* with every word that has more than *longest* characters cut with "…"."""
+    return re.sub(r"\S+", lambda word: cut(word[0], longest), text)
+
+
 def table_lines(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), width: int = PIPE_WIDTH
 ) -> list[str]:
@@ -97,7 +103,7 @@ def table_lines(
     _narrow(widths, at_right, width)
     return [
         GAP.join(
-            _cut(cell, w).rjust(w) if i in at_right else _cut(cell, w).ljust(w)
+            cut(cell, w).rjust(w) if i in at_right else cut(cell, w).ljust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table
@@ -118,7 +124,8 @@ def _narrow(widths: list[int], at_right: frozenset[int], width: int) -> None:
         widths[widest] -= 1
 
 
-def _cut(cell: str, width: int) -> str:
+def cut(cell: str, width: int) -> str:
+    """Return *cell* in at most *width* characters, with "…" in the place of what was cut."""
     return cell if len(cell) <= width else cell[: width - 1] + "…"
 
 

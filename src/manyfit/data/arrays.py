@@ -25,6 +25,7 @@ class Column:
 
     `kind` is int, float, bool, text, date or other. `spread` is the standard deviation of the values
     that are there (0 for what is no number), `n_missing` counts nulls and NaN, `n_infinite` infinities.
+    `empty` holds where no row has a value.
     """
 
     name: str
@@ -33,10 +34,16 @@ class Column:
     spread: float = 0.0
     n_missing: int = 0
     n_infinite: int = 0
+    empty: bool = False
 
     @property
     def numeric(self) -> bool:
         return self.kind in {"int", "float", "bool"}
+
+    @property
+    def shown_kind(self) -> str:
+        """What to call the column: a column without any value has no kind that a person would know."""
+        return "empty" if self.empty else self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +91,12 @@ def _folder(fingerprint: str, cache: Path) -> Path:
 
 
 def _from_manifest(folder: Path, manifest: Mapping[str, Any]) -> Arrays:
-    columns = [Column(**column) for column in manifest["columns"]]
+    n_rows = manifest["n_rows"]
+    columns = [Column(**column, empty=column["n_missing"] == n_rows) for column in manifest["columns"]]
     return Arrays(
         folder=folder,
         fingerprint=manifest["fingerprint"],
-        n_rows=manifest["n_rows"],
+        n_rows=n_rows,
         n_bytes=manifest["files"][NUMBERS],
         columns={column.name: column for column in columns},
     )

@@ -11,17 +11,20 @@ def rows_where(frame: pl.DataFrame, condition: str) -> npt.NDArray[np.bool_]:
     """
     Return which rows of *frame* fulfil an SQL condition; a row for which it is unknown (NULL) does not.
 
+    NaN is NULL, as everywhere where values are missing; Polars itself takes it for the largest number.
     Raises ValueError with a message for the person who wrote the condition.
     """
     expression = _parsed(condition)
-    unknown = sorted(set(expression.meta.root_names()) - set(frame.columns))
+    names = sorted(set(expression.meta.root_names()))
+    unknown = [name for name in names if name not in frame.columns]
     if unknown:
         near = did_you_mean(unknown[0], frame.columns)
         shown = ", ".join(f'"{name}"' for name in unknown)
         texts = f"; a text stands in single quotes: '{unknown[0]}'" if not near else ""
         raise ValueError(f"{condition!r} names {shown}, and there is no such column{near}{texts}")
     try:
-        found = frame.select(expression.alias("found"))["found"]
+        used = frame.select(names).fill_nan(None) if names else frame
+        found = used.select(expression.alias("found"))["found"]
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{condition!r} does not fit the columns: {_first_line(error)}{_hint(error)}") from error
     if found.dtype != pl.Boolean:

@@ -60,7 +60,7 @@ def _chosen(
         and not any(fnmatchcase(name, pattern) or name == pattern for pattern in features.exclude)
     )
     if not chosen and len(findings.mistakes) == before:
-        left_out = some(f"{name} ({column.kind})" for name, column in columns.items() if name not in roles)
+        left_out = some(f"{name} ({column.shown_kind})" for name, column in columns.items() if name not in roles)
         findings.mistake(
             key, f"no numeric feature column is left; columns without another role: {left_out or 'none'}"
         )
@@ -77,7 +77,8 @@ def _check_exact(column: Column, roles: Mapping[str, str], key: str, findings: F
     if roles.get(column.name) == "the target":
         findings.mistake(key, f'"{column.name}" is the target and cannot be a feature')
     elif not column.numeric:
-        findings.mistake(key, f'"{column.name}" is a {column.kind} column; features are numbers: encode it first')
+        kind = "an empty" if column.empty else f"a {column.kind}"
+        findings.mistake(key, f'"{column.name}" is {kind} column; features are numbers: encode it first')
 
 
 def feature_warnings(
@@ -86,7 +87,9 @@ def feature_warnings(
     """Return warnings about columns that are no features though no role says so, and about gaps."""
     roles = _roles(spec, metadata)
     texts = [
-        f"{name} ({column.kind})" for name, column in columns.items() if not column.numeric and name not in roles
+        f"{name} ({column.shown_kind})"
+        for name, column in columns.items()
+        if not column.numeric and name not in roles
     ]
     used = [name for name in columns if any(name in names for names in chosen.values())]
     warnings = [f"left out, since features are numbers: {some(texts, 5)}"] if texts else []

@@ -47,16 +47,18 @@ def read_file(path: Path, shown: str) -> pl.DataFrame:
     if path.is_dir():
         raise UserError(f'"{shown}" is a folder; a table is one file')
     if not path.is_file():
-        near = (
-            did_you_mean(path.name, (other.name for other in path.parent.glob("*")))
-            if path.parent.is_dir()
-            else ""
-        )
-        raise UserError(f'there is no file "{shown}" ({path}){near}')
+        raise UserError(f'there is no file "{shown}" ({path}){did_you_mean(path.name, _tables_in(path.parent))}')
     try:
         return reader(path)
     except (pl.exceptions.PolarsError, OSError, ValueError, KeyError) as error:
-        raise UserError(f'"{shown}" cannot be read: {error}') from error
+        advice = "; save the file as UTF-8" if "invalid utf-8" in str(error).lower() else ""
+        raise UserError(f'"{shown}" cannot be read: {error}{advice}') from error
+
+
+def _tables_in(folder: Path) -> list[str]:
+    """Return the names of the files in *folder* that could be data: a sweep file never is."""
+    found = folder.glob("*") if folder.is_dir() else ()
+    return [path.name for path in found if path.suffix.lower() in READERS and path.is_file()]
 
 
 def _csv(path: Path) -> pl.DataFrame:

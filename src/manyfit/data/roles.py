@@ -71,6 +71,9 @@ def _target(frame: pl.DataFrame, data: DataSpec, findings: Findings) -> Target |
     column = _column(frame, data.target or TARGET, "data.target", findings)
     if column is None:
         return None
+    if column.null_count() == len(column):
+        findings.mistake("data.target", f'"{column.name}" is empty: no row has a value')
+        return None
     try:
         target = read_target(column, data.problem)
     except ValueError as error:

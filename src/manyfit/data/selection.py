@@ -159,9 +159,28 @@ def _check(split: Split, sets: Sets, roles: Roles, findings: Findings) -> None:
             findings.mistake(place, f'no row is in "{name}"')
         n_without = int(roles.target.missing()[rows].sum())
         if n_without:
-            findings.mistake(
-                place, f'{n_without} of the {len(rows)} rows of "{name}" have no target; filter them out'
-            )
+            advice = _without_gaps(split, name, roles.target.name)
+            findings.mistake(place, f'{n_without} of the {len(rows)} rows of "{name}" have no target; {advice}')
         if name != TRAIN and (shared := len(np.intersect1d(rows, sets[TRAIN]))):
             message = f"{shared} of its {len(rows)} rows are also among the {len(sets[TRAIN])} training rows"
             findings.mistake(place, message)
+
+
+def _without_gaps(split: Split, name: str, target: str) -> str:
+    """Return how to leave out of the set *name* the rows that have no target."""
+    column = target if target.isidentifier() else f'"{target}"'
+    condition = f"{column} IS NOT NULL"
+    if split.kind is SplitKind.ALL:
+        return f"filter them out: train = {_literal(condition)}"
+    if split.kind is not SplitKind.FILTER:
+        return f"leave them out of the data, or select rows by conditions: {name} = {_literal(condition)}"
+    declared = split.train if name == TRAIN else split.sets.get(name)
+    whole = f"({declared}) AND {condition}" if isinstance(declared, str) else condition
+    return f"filter them out: {name} = {_literal(whole)}"
+
+
+def _literal(condition: str) -> str:
+    """Return *condition* as a sweep file has it, in the quotes that it does not contain."""
+    if '"' not in condition:
+        return f'"{condition}"'
+    return f"'{condition}'" if "'" not in condition else f"'''{condition}'''"

@@ -22,6 +22,7 @@ class Target:
     alphabetical order.
     """
 
+    name: str
     problem: Problem
     values: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     classes: tuple[str, ...]
@@ -42,7 +43,7 @@ def read_target(column: pl.Series, declared: Problem | None) -> Target:
         numbers = column.cast(pl.Float64).to_numpy()
         if np.isinf(numbers).any():
             raise ValueError(f'{int(np.isinf(numbers).sum())} values of "{column.name}" are infinite')
-        return Target(problem=problem, values=numbers, classes=())
+        return Target(name=column.name, problem=problem, values=numbers, classes=())
     return _classes(column, kind)
 
 
@@ -77,7 +78,7 @@ def _classes(column: pl.Series, kind: str) -> Target:
         column = as_text(column)
     codes = column.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
     classes = tuple(as_text(column.drop_nulls().unique().sort()).to_list())
-    return Target(problem=Problem.CLASSIFICATION, values=codes, classes=classes)
+    return Target(name=column.name, problem=Problem.CLASSIFICATION, values=codes, classes=classes)
 
 
 def doubtful(column: pl.Series, problem: Problem, declared: Problem | None) -> str | None:

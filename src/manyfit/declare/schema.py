@@ -282,9 +282,6 @@ class SweepFile(_Table):
         return self
 
     def spec(self) -> SweepSpec:
-        metrics = self.metrics
-        if metrics and self.rank_by and self.rank_by not in metrics:
-            metrics = (*metrics, self.rank_by)
         splits = self.splits or {"cv": selections.split(DEFAULT_FOLDS)}
         return SweepSpec(
             name=self.name,
@@ -293,7 +290,7 @@ class SweepFile(_Table):
             splits=tuple(selections.named(split, name) for name, split in splits.items()),
             features=self.features,
             prepare=self.prepare.spec() if self.prepare else Prepare(),
-            metrics=metrics,
+            metrics=self.metrics,
             rank_by=self.rank_by,
             score_train=self.score_train,
             seeds=self.seeds,

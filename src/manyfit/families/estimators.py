@@ -10,7 +10,7 @@ from typing import Any
 from manyfit.contracts.estimators import EstimatorInfo
 from manyfit.families import constraints as rules
 from manyfit.families.sklearn_names import PATHS
-from manyfit.model.errors import ManyfitError, MissingExtra, NotFound, UserError
+from manyfit.model.errors import ManyfitError, MissingExtra, NotFound, UserError, told
 from manyfit.model.mistake import did_you_mean
 
 OPTIONAL: Mapping[str, str] = {

@@ -20,7 +20,7 @@ from manyfit.fit.pipelines import Chain, build
 from manyfit.fit.responses import KeptResponses, Responses
 from manyfit.fit.rows import OpenRows, Rows, Selection
 from manyfit.fit.scoring import Scoring, category_view
-from manyfit.model.errors import DataChanged, MissingExtra, UserError
+from manyfit.model.errors import DataChanged, MissingExtra, UserError, told
 from manyfit.model.result import FailureClass
 from manyfit.model.segment import SegmentHeader
 from manyfit.model.sweep import Problem, SweepSpec

@@ -45,6 +45,15 @@ FROM_VALUES: tuple[str, ...] = ("r2", "mae", "mse", "rmse", "mape", "median_ae",
 
 _SMALLER_IS_BETTER = frozenset({"log_loss", "mae", "mse", "rmse", "mape", "median_ae", "max_error"})
 
+_OF_TWO_CLASSES: Mapping[str, str] = {
+    "roc_auc": "roc_auc_ovr",
+    "f1": "f1_macro",
+    "precision": "precision_macro",
+    "recall": "recall_macro",
+    "jaccard": "jaccard_macro",
+}
+"""Metrics of two classes, with what is meant by them for more."""
+
 _REGRESSION_SCORERS = frozenset(
     {
         "d2_absolute_error_score",
@@ -94,6 +103,13 @@ def greater_is_better(name: str) -> bool:
 def check(names: Sequence[str], problem: Problem) -> list[str]:
     """Return what is wrong with these metrics for this problem, one message for each wrong name."""
     return [message for message in (_mistake(name, problem) for name in names) if message]
+
+
+def undefined(name: str, n_classes: int) -> str:
+    """Return that the metric has no value for this many classes, and which one has; "" where it has one."""
+    if n_classes <= 2 or name not in _OF_TWO_CLASSES:
+        return ""
+    return f'"{name}" has no value for {n_classes} classes; write "{_OF_TWO_CLASSES[name]}"'
 
 
 def _mistake(name: str, problem: Problem) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manyfit.model.errors import NotFound, Refused
+from manyfit.model.errors import NotFound, Refused, told
 
 TRUSTED: tuple[str, ...] = (
     "numpy.dtype",

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SHORTEST_BEGINNING = 3
+"""Letters of a word from which on it is taken for the beginning of a name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
@@ -24,7 +27,14 @@ class Mistake:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return '; did you mean "x"?' for the closest of *known*, or an empty text."""
+    """
+    Return '; did you mean "x"?' for what *word* begins, else for the closest of *known*; "" if there is none.
+
+    Of several that begin with *word* it is the shortest; a word of one or two letters begins too many.
+    """
     lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    begun = [name for name in lowered if name.startswith(word.lower())] if len(word) >= SHORTEST_BEGINNING else []
+    close = sorted(begun, key=lambda name: (len(name), name)) or difflib.get_close_matches(
+        word.lower(), list(lowered), n=1, cutoff=0.6
+    )
     return f'; did you mean "{lowered[close[0]]}"?' if close else ""

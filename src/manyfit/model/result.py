@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from manyfit.model.errors import told
 from manyfit.model.keys import TaskKey
 
 
@@ -68,6 +69,11 @@ class Failure:
     traceback: str = ""
     fingerprint: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def told(self) -> str:
+        """The error and what it said, in one text."""
+        return told(self.error, self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

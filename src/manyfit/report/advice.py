@@ -1,5 +1,7 @@
 """What to do about failures."""
 
+import re
+import shlex
 from collections.abc import Mapping
 
 from manyfit.model.result import FailureClass
@@ -16,3 +18,10 @@ ADVICE: Mapping[FailureClass, str] = {
     FailureClass.ENVIRONMENT: "install what is named; then manyfit retry --class environment",
 }
 """What a person can do about failures of each class."""
+
+_COMMAND = re.compile(r"\bmanyfit (?:logs|resume|retry|run|work)\b")
+
+
+def for_sweep(advice: str, sweep: str) -> str:
+    """Return *advice* with the sweep named in each of its commands, as a person calls it; unchanged for ""."""
+    return _COMMAND.sub(lambda command: f"{command[0]} {shlex.quote(sweep)}", advice) if sweep else advice

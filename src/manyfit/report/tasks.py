@@ -17,7 +17,7 @@ from manyfit.model.result import Failure, FailureClass, Outcome, TaskResult
 from manyfit.model.segment import Segment
 from manyfit.model.snapshot import Snapshot, WorkerView
 from manyfit.model.unit import Unit, root_of
-from manyfit.report.advice import ADVICE
+from manyfit.report.advice import ADVICE, for_sweep
 
 LISTED = 5
 """Keys named when a prefix fits several tasks."""
@@ -106,14 +106,16 @@ class _Facts:
     snapshot: Snapshot
     attempts: tuple[TaskResult, ...]
     cancelled: bool
+    sweep: str
 
 
-def describe(store: Store, key_prefix: str) -> TaskView:
+def describe(store: Store, key_prefix: str, *, sweep: str = "") -> TaskView:
     """
     Return the task whose key starts with *key_prefix*.
 
-    Reads the plan and the ends of units, and result lines of this task's units only. Raises `NotFound` when there
-    is no such task and `UserError` when there are several.
+    *sweep* is how the person calls the sweep, for the commands that `why` advises. Reads the plan and the ends of
+    units, and result lines of this task's units only. Raises `NotFound` when there is no such task and `UserError`
+    when there are several.
     """
     found = _find(store, key_prefix.strip().lower().rstrip("."))
     place = found.current
@@ -130,6 +132,7 @@ def describe(store: Store, key_prefix: str) -> TaskView:
         snapshot=snapshot,
         attempts=_attempts(store, found.places, units),
         cancelled=_cancelled(store, found.key, place.position),
+        sweep=sweep,
     )
     return _view(facts)
 
@@ -290,8 +293,8 @@ def _why_failed(facts: _Facts) -> Iterator[str]:
     if failure is None:
         yield "its last attempt failed"
         return
-    yield f"{failure.cls.value}: {failure.error}: {failure.message}"
-    yield ADVICE[failure.cls]
+    yield f"{failure.cls.value}: {failure.told}"
+    yield for_sweep(ADVICE[failure.cls], facts.sweep)
 
 
 def _why_pending(facts: _Facts) -> Iterator[str]:
@@ -299,7 +302,7 @@ def _why_pending(facts: _Facts) -> Iterator[str]:
     if own is not None and own.end is not None:
         yield from _used(facts, own.end)
     if snapshot.paused:
-        yield "the sweep is paused; it goes on after: manyfit resume"
+        yield for_sweep("the sweep is paused; it goes on after: manyfit resume", facts.sweep)
     if own is not None and own.holder is not None:
         if facts.holder is not None and not facts.holder.alive:
             yield f"its unit is held by worker {own.holder}, which seems dead: the next worker takes it over"
@@ -308,7 +311,10 @@ def _why_pending(facts: _Facts) -> Iterator[str]:
     else:
         yield _queued(facts)
     if not any(view.alive for view in snapshot.workers):
-        yield "no worker is running; start one: manyfit run, or manyfit work from any process that sees the store"
+        start = (
+            "no worker is running; start one: manyfit run, or manyfit work from any process that sees the store"
+        )
+        yield for_sweep(start, facts.sweep)
     if snapshot.planning:
         yield "planning is not complete: units that are still to come may be claimed before it"
 
@@ -317,7 +323,11 @@ def _used(facts: _Facts, end: End) -> Iterator[str]:
     n_attempts = dict(end.attempts).get(facts.place.index, 0)
     if n_attempts:
         failure = facts.attempts[-1].failure if facts.attempts else None
-        last = f"; the last ended with {failure.cls.value}: {failure.message}" if failure is not None else ""
+        last = (
+            f"; the last ended with {failure.cls.value}: {failure.message or failure.error}"
+            if failure is not None
+            else ""
+        )
         yield f"{n_attempts} of {facts.place.segment.header.limits.attempts} attempts are used{last}"
     n_losses = dict(end.losses).get(facts.place.index, 0)
     if n_losses:

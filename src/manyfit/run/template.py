@@ -20,6 +20,7 @@ import warnings
 from collections import deque
 from typing import Any, NoReturn
 
+from manyfit.model.errors import told
 from manyfit.run.bench import executor_factory
 from manyfit.run.processes import (
     adopt_orphans,

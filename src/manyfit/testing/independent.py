@@ -29,7 +29,7 @@ Scores = Mapping[str, Mapping[str, float | None]]
 Result = tuple[int, int, str, Scores]
 """Generation, attempt, outcome and scores of the result of a task."""
 
-_FRAME = re.compile(rb"#([HRM]) (\d{8}) ([0-9a-f]{8})\n")
+_FRAME = re.compile(rb"#(.) (\d{8}) ([0-9a-f]{8})\n")
 _UNIT_FILE = re.compile(r"(?P<unit>.+)\.(?P<kind>[ce])(?P<epoch>[1-9]\d*)")
 _ACTIONS = frozenset({"AddSegment", "Pause", "Resume", "Stop", "Cancel", "Compacted"})
 _NEEDED = {
@@ -137,15 +137,52 @@ def lost_results(earlier: Report, later: Report) -> list[str]:
 
 
 def _frames(data: bytes, file_id: str, start: int) -> Iterator[tuple[str, int, int, bytes]]:
-    """Yield kind, first byte, end and body of the frames from *start* up to the first bad one."""
+    """
+    Yield kind, first byte, end and body of the frames from *start* up to the first bad one.
+
+    The checksum does not cover the letter of the kind, so that a frame whose body is not of its kind is bad too.
+    """
     while head := _FRAME.match(data, start):
         body = data[head.end() : head.end() + int(head[2])]
         crc = zlib.crc32(f"{file_id}:{start}:".encode() + body)
         if len(body) < int(head[2]) or not body.endswith(b"\n") or crc != int(head[3], 16):
             return
+        kind = head[1].decode(errors="replace")
+        if _misfit(kind, file_id, start, body):
+            return
         end = head.end() + len(body)
-        yield head[1].decode(), start, end, body
+        yield kind, start, end, body
         start = end
+
+
+def _misfit(kind: str, file_id: str, start: int, body: bytes) -> str:
+    """Return what is wrong with a frame of this kind that has this body; "" if nothing is."""
+    if kind == "M":
+        return "" if re.fullmatch(rb"\d+\n", body) else "its body is not a number"
+    try:
+        first = _parsed(body.partition(b"\n")[0])
+    except ValueError:
+        first = {}
+    if kind == "R":
+        whole = isinstance(first.get("unit"), str) and isinstance(first.get("epoch"), int)
+        return "" if whole else "its body does not begin with a unit and an epoch"
+    if kind == "H":
+        if start:
+            return "it is not the first"
+        return "" if first.get("file") == file_id else "its body does not name the file"
+    return "no frame has that letter"
+
+
+def _bad_frame(data: bytes, file_id: str, at: int) -> str:
+    """Return what is wrong with the frame at byte *at*, where `_frames` ended."""
+    head = _FRAME.match(data, at)
+    if head is None:
+        return "no frame begins there"
+    body = data[head.end() : head.end() + int(head[2])]
+    if zlib.crc32(f"{file_id}:{at}:".encode() + body) != int(head[3], 16):
+        return "its checksum differs"
+    kind = head[1].decode(errors="replace")
+    return f"{kind} frame: {_misfit(kind, file_id, at, body) or 'it is cut off'}"
 
 
 def _refuse(constant: str) -> float:
@@ -402,7 +439,7 @@ class _Reading:
             if kind == "R":
                 yield from self._body_records(unit, number, body, where)
         if at != stop:
-            self._broken(3, f"{where} has a bad frame at byte {at}")
+            self._broken(3, f"{where} has a bad frame at byte {at} ({_bad_frame(data[:stop], name, at)})")
 
     def _marks(self, name: str) -> list[int]:
         frames = _frames(self._log(name) or b"", name, 0)

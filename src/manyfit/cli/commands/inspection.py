@@ -1,5 +1,6 @@
 """Commands that look: ``status`` at the sweep, ``explain`` at one task."""
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from manyfit.report.tasks import TaskView
 
 TRACEBACK_LINES = 12
+LONGEST_LINE = 400
+"""Characters of a line of a traceback that are shown: the message in it was shown in full before."""
 MOST_DEAD = 3
 """Workers that ended are shown up to this many: a long sweep has seen hundreds."""
+FRESH_SECONDS = 30.0
+"""A heartbeat of another machine is remarkable from this age on."""
 
 
 def status(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
@@ -31,10 +36,10 @@ def status(sweep: options.SweepArgument, as_json: options.JsonOption = False) ->
     snapshot = connect.open_store(sweep).snapshot()
     pace = _pace(snapshot)
     out.json(_facts(snapshot, pace))
-    out.line(str(snapshot.counts))
-    out.line(_headline(snapshot, pace, sweep))
+    out.wrapped(str(snapshot.counts))
+    out.wrapped(_headline(snapshot, pace, sweep))
     _pipelines(out, snapshot)
-    _workers(out, snapshot)
+    _workers(out, snapshot, time.time())
     for note in snapshot.notes:
         out.wrapped(f"note: {note}")
 
@@ -106,6 +111,7 @@ def _worker_facts(worker: "WorkerView") -> dict[str, Any]:
         "threads": worker.info.threads,
         "alive": worker.alive,
         "state": _state(worker),
+        "beat_at": beat.at if beat else None,
         "unit": worker.unit,
         "settled": beat.n_total if beat else 0,
         "failed": beat.n_total_failed if beat else 0,
@@ -157,7 +163,7 @@ def _pipelines(out: "Output", snapshot: "Snapshot") -> None:
     out.table(headers, rows, right=range(1, 7))
 
 
-def _workers(out: "Output", snapshot: "Snapshot") -> None:
+def _workers(out: "Output", snapshot: "Snapshot", now: float) -> None:
     gone = [worker for worker in snapshot.workers if not worker.alive]
     shown = [worker for worker in snapshot.workers if worker.alive] + gone[-MOST_DEAD:]
     if not shown:
@@ -176,8 +182,27 @@ def _workers(out: "Output", snapshot: "Snapshot") -> None:
     ]
     out.line()
     out.table(("worker", "host", "pid", "state", "unit", "tasks", "rate"), rows, right=(2, 5, 6))
+    for worker in shown:
+        if age := age_elsewhere(worker, now):
+            out.wrapped(f"{worker.info.id} on {worker.info.host}: last beat {age} ago by its own clock")
     if len(gone) > MOST_DEAD:
         out.line(f"and {len(gone) - MOST_DEAD:,} workers that ended before")
+
+
+def age_elsewhere(worker: "WorkerView", now: float) -> str:
+    """
+    Return how old the last heartbeat is of a worker that works, or seems to, on another machine; "" if fresh.
+
+    Whether it lives shows only after its heartbeat was seen to stand still for a while; a person who knows that
+    its clock is right need not wait.
+    """
+    from manyfit.report.texts import show_duration
+    from manyfit.run.identity import boot_identity
+
+    if worker.beat is None or _state(worker) == "stopped" or worker.info.boot == boot_identity():
+        return ""
+    age = now - worker.beat.at
+    return show_duration(age) if age > FRESH_SECONDS else ""
 
 
 def explain(
@@ -200,7 +225,7 @@ def explain(
     from manyfit.report.tasks import describe
 
     out = Output(as_json=as_json)
-    view = describe(connect.open_store(sweep), task)
+    view = describe(connect.open_store(sweep), task, sweep=sweep)
     out.json(_task_facts(view))
     out.wrapped(f"{view.key[:8]}… {view.label()}: {view.state.value}")
     for reason in view.why:
@@ -277,6 +302,7 @@ def _steps(out: "Output", view: "TaskView") -> None:
 
 
 def _result(out: "Output", result: "TaskResult", *, told: bool) -> None:
+    from manyfit.cli.output import cut
     from manyfit.report.texts import show_duration
 
     metrics = list(dict.fromkeys(metric for scores in result.scores.values() for metric in scores))
@@ -294,9 +320,10 @@ def _result(out: "Output", result: "TaskResult", *, told: bool) -> None:
     if result.failure is not None:
         failure = result.failure
         if not told:
-            out.wrapped(f"  failed ({failure.cls.value}): {failure.error}: {failure.message}", indent="    ")
+            out.wrapped(f"  failed ({failure.cls.value}): {failure.told}", indent="    ")
         lines = failure.traceback.rstrip().splitlines()
-        out.lines(f"    {line}" for line in lines[-TRACEBACK_LINES:])
+        for line in lines[-TRACEBACK_LINES:]:
+            out.line(f"    {cut(line, LONGEST_LINE)}")  # not wrapped: editors find places by whole lines
 
 
 def _score_table(out: "Output", metrics: list[str], rows: list[tuple[str, ...]]) -> None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from manyfit.api.results import Results
     from manyfit.cli.output import Output
 
+LONGEST_MESSAGE = 400
+"""Characters of a message that lists show: some errors carry whole arrays."""
+ROOM_FOR_INDENT = 4
+
 
 def results(
     sweep: options.SweepArgument,
@@ -140,14 +144,18 @@ def failure_facts(groups: Any) -> list[dict[str, Any]]:
 
 def show_failures(out: "Output", groups: Any, sweep: str) -> None:
     """Show each cause with one example and the next step."""
-    from manyfit.cli.output import plural
+    from manyfit.cli.output import cut, plural, with_short_words
+    from manyfit.report.advice import for_sweep
 
     for number, group in enumerate(groups):
         if number:
             out.line()
         out.wrapped(f"{group.cls.value}: {plural(group.count, 'task')} of {', '.join(group.pipelines)}")
-        out.wrapped(f"  {group.key[:8]} {group.what}", indent="    ")
-        out.wrapped(f"  next: {group.do.replace('manyfit retry', f'manyfit retry {sweep}')}", indent="    ")
+        what = cut(with_short_words(group.what, out.width - ROOM_FOR_INDENT), LONGEST_MESSAGE)
+        out.wrapped(f"  {group.key[:8]} {what}", indent="    ")
+        if what != group.what:
+            out.wrapped(f"  all of it: manyfit explain {sweep} {group.key[:8]}", indent="    ")
+        out.wrapped(f"  next: {for_sweep(group.do, sweep)}", indent="    ")
 
 
 def warnings(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
@@ -156,7 +164,7 @@ def warnings(sweep: options.SweepArgument, as_json: options.JsonOption = False) 
 
     A thousand solvers that did not converge are one line.
     """
-    from manyfit.cli.output import Output
+    from manyfit.cli.output import Output, cut, with_short_words
     from manyfit.report.warnings import fit_warnings
 
     out = Output(as_json=as_json)
@@ -179,7 +187,8 @@ def warnings(sweep: options.SweepArgument, as_json: options.JsonOption = False) 
         out.line("no fit warned")
     for group in groups:
         out.wrapped(f"{group.pipeline}: {group.n_tasks:,} of its tasks: {group.category}", indent="  ")
-        out.wrapped(f"  {group.text}", indent="  ")
+        text = cut(with_short_words(group.text, out.width - ROOM_FOR_INDENT), LONGEST_MESSAGE)
+        out.wrapped(f"  {text}", indent="  ")
 
 
 def compact(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:

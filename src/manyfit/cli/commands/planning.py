@@ -84,7 +84,7 @@ def _show_next(out: "Output", sweep: str, wanted: list[str], change: "Difference
     filters = f" --only {' '.join(wanted)}" if wanted else ""
     out.line()
     if change is not None and change.empty:
-        out.line(
+        out.wrapped(
             f"nothing to submit; next: manyfit status {sweep}, or manyfit run {sweep} to go on with what is left"
         )
     else:
@@ -170,8 +170,10 @@ def submit(
         }
     )
     if change.empty:
-        out.line(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changed")
+        out.wrapped(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changed")
     else:
         out.line(f"submitted {plural(submitted.n_tasks, 'task')} to {folder.name}")
         show_difference(out, change) if change.n_kept or change.removed else None
-    out.line(f"next: manyfit work {sweep} (as often and on as many machines as you like), or manyfit run {sweep}")
+    out.wrapped(
+        f"next: manyfit work {sweep} (as often and on as many machines as you like), or manyfit run {sweep}"
+    )

@@ -169,7 +169,8 @@ def watch(
         out.line(f"next: manyfit results {sweep}")
         options.finish(3 if snapshot.counts.failed else 0)
     if left and state == "running":
-        out.lines([str(snapshot.counts), f"left the display; the sweep goes on; next: manyfit status {sweep}"])
+        out.wrapped(str(snapshot.counts))
+        out.wrapped(f"left the display; the sweep goes on; next: manyfit status {sweep}")
     else:
         out.lines([str(snapshot.counts), "paused" if state == "paused" else "no worker is at work"])
         out.line(f"next: manyfit {'resume' if state == 'paused' else 'run'} {sweep}")
@@ -237,12 +238,13 @@ def work(
     --json, one document at its start says where it works.
     """
     from manyfit import connect
-    from manyfit.cli.output import Output
+    from manyfit.cli.output import Output, plural
 
     folder = connect.expected_store(sweep)
     out = Output(as_json=as_json)
     out.json({"store": str(folder), "pid": os.getpid(), "threads": threads, "only": list(only or ())})
-    out.line(f"working on {folder} with {threads} thread{'s' if threads > 1 else ''}; logs: manyfit logs {sweep}")
+    out.line(f"working on {folder}")
+    out.line(f"with {plural(threads, 'thread')}; logs: manyfit logs {sweep}")
     sys.stdout.flush()
     _become_worker(folder, only or (), threads, idle_timeout)
 

@@ -162,7 +162,8 @@ class Ended:
                 "files": files,
             }
         )
-        self.out.lines([self._headline(filtered), str(counts)])
+        self.out.line(self._headline(filtered))
+        self.out.wrapped(str(counts))
         if self.out.as_json or self.out.quiet:
             return
         self._board(board)
@@ -210,7 +211,7 @@ class Ended:
             text = f"warning: {plural(group.n_tasks, 'task')} of {group.pipeline}: {group.category}: {group.text}"
             self.out.line(text if len(text) <= self.out.width else text[: self.out.width - 1] + "…")
         if len(warnings) > WARNINGS_SHOWN:
-            self.out.line(f"and {len(warnings) - WARNINGS_SHOWN:,} more kinds: manyfit warnings {target}")
+            self.out.wrapped(f"and {len(warnings) - WARNINGS_SHOWN:,} more kinds: manyfit warnings {target}")
 
     def _files(self) -> dict[str, str]:
         """Write the results beside the store's own files; they are made anew by every run."""
@@ -230,9 +231,9 @@ class Ended:
             self.out.line(f"next: manyfit results {target} --raw shows every task;")
             self.out.line(f"      change {target} and run it again: only what is new runs")
         elif filtered:
-            self.out.line(f"next: manyfit run {target} runs the rest")
+            self.out.wrapped(f"next: manyfit run {target} runs the rest")
         else:
-            self.out.line(f"next: manyfit logs {target} says why the workers ended; {again} goes on")
+            self.out.wrapped(f"next: manyfit logs {target} says why the workers ended; {again} goes on")
 
 
 def _short(path: str) -> str:
