@@ -17,6 +17,8 @@ SEGMENT_TASKS = 100_000
 
 MAX_UNIT_SECONDS = 60.0
 MIN_UNIT_SECONDS = 0.5
+SMALLEST_UNIT_SECONDS = 0.2
+"""Claiming and ending a unit costs milliseconds of durable writing: a unit has to be worth it."""
 MAX_UNIT_TASKS = 5_000
 UNITS_PER_WORKER = 12
 
@@ -137,7 +139,8 @@ def _groups(table: TaskTable, target: float) -> Iterator[list[int]]:
     group: list[int] = []
     seconds = 0.0
     for done, t in enumerate(order):
-        limit = target if done < 0.7 * len(order) else target / 4 if done < 0.9 * len(order) else target / 16
+        share = 1 if done < 0.7 * len(order) else 4 if done < 0.9 * len(order) else 16
+        limit = max(target / share, SMALLEST_UNIT_SECONDS)
         if group and (seconds + table.seconds[t] > limit or len(group) >= MAX_UNIT_TASKS):
             yield group
             group, seconds = [], 0.0

@@ -227,13 +227,12 @@ class Worker:
 
     def _tend(self, tending: Tending) -> Reason | None:
         self._record(tending, tending.fail_lost())
-        last = 0.0
         while (verdict := tending.advance()) is Verdict.GOES_ON:
             if self._departure.why is not None or self._chain.stopped or self._chain.paused:
                 self._record(tending, tending.interrupt())
                 self._complete(tending, EndKind.YIELDED)
                 return self._told_to_leave()
-            last = self._turn(tending, last)
+            self._turn(tending)
         return self._conclude(tending, verdict)
 
     def _conclude(self, tending: Tending, verdict: Verdict) -> Reason | None:
@@ -244,17 +243,11 @@ class Worker:
         self._complete(tending, EndKind.SPLIT if verdict is Verdict.SLICE_OVER else EndKind.DONE)
         return None
 
-    def _turn(self, tending: Tending, last: float) -> float:
-        """Wait for the next event and act on it; *last* and the answer are when frames came."""
+    def _turn(self, tending: Tending) -> None:
+        """Wait for the next event and act on it."""
         now = self._monotonic()
-        if now - last < 2 * _GATHER_SECONDS:
-            time.sleep(_GATHER_SECONDS)  # many short tasks: take in several results at once
-        wait = min(tending.due_in(now), self._beat_at - now, self._sync_at - now)
-        for key, _ in self._selector.select(0 if self._runner.eager() else max(0.0, wait)):
-            if key.data is self._departure:
-                self._departure.notice()
-        frames = self._runner.read()
-        lines = tending.absorb(frames)
+        self._await(min(tending.due_in(now), self._beat_at - now, self._sync_at - now))
+        lines = tending.absorb(self._runner.read())
         now = self._monotonic()
         lines += tending.check(now)
         self._record(tending, lines)
@@ -264,7 +257,16 @@ class Worker:
         if now >= self._beat_at:
             self._beat_if_due()
             self._obey(tending)
-        return now if frames else last
+
+    def _await(self, seconds: float) -> None:
+        """Wait for frames, a signal or the end of the time, whichever comes first."""
+        events = self._selector.select(0 if self._runner.eager() else max(0.0, seconds))
+        if any(key.data is self._departure for key, _ in events):
+            self._departure.notice()
+        elif events:
+            # A result and the start of the next task, or many short tasks, are taken in at once: each
+            # turn of this loop takes its time from the core on which a runner works.
+            time.sleep(_GATHER_SECONDS)
 
     def _obey(self, tending: Tending) -> None:
         """Read the control chain and end what was cancelled."""
