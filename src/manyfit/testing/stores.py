@@ -474,6 +474,24 @@ class StoreSuite:
         assert store.finished()
         assert Counts(planned=5, done=4, failed=1) == counts(other)
 
+    def test_split_forgives_nothing(self, store: Store) -> None:
+        """A child goes on with the attempts and losses of its tasks, also when its holder is lost at once."""
+        add(store, segment([1, 2]))
+        lease = claimed(store)
+        store.record(lease, line(1, ok=False, final=False))
+        split = end(lease, "..", EndKind.SPLIT, parts=((0,), (1,)), attempts=((1, 1),), losses=((0, 2),))
+        store.complete(lease, split)
+
+        for worker in (B, C):
+            store.register(worker_info(worker))
+        first, second = claimed(store, B), claimed(store, C)
+
+        assert [(task.attempts, task.losses) for task in (*first.tasks, *second.tasks)] == [(0, 2), (1, 0)]
+        store.expire([B, C])
+        again = [claimed(store, worker).tasks[0] for worker in (WorkerId("d"), WorkerId("e"))]
+        assert sorted((task.index, task.attempts) for task in again) == [(0, 0), (1, 1)]
+        assert all(task.losses >= 2 for task in again if task.index == 0)
+
     def test_split_loses_no_task(self, store: Store) -> None:
         """Parts that name too much or too little are put right: each task that is left is in one child."""
         add(store, segment([1, 2, 3, 4]))
