@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# many tests wait for processes that they start: one more than there are cores keeps the cores busy
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: demo test fast chaos lint types format bench docs clean
 
@@ -17,10 +19,10 @@ demo: $(STAMP) ## a real sweep on real data, to a leaderboard and a results file
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP) lint types ## everything: style, types, layers, all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 fast: $(STAMP) ## the tests that take less than a few seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(PROCESSES) --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -38,6 +40,7 @@ chaos: $(STAMP) ## minutes of kills and of model checking, with large numbers
 	$(BIN)/python -m pytest -m long
 
 bench: $(STAMP) ## all benchmarks, medians and ratios side by side
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMP) ## the reference pages, generated from the program

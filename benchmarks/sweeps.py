@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
+from manyfit import connect
 from manyfit.api.driver import Drive, DriveOptions
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.keys import CandidateKey, CellKey, content_key
@@ -46,7 +47,8 @@ def drained(store: DirectoryStore, folder: Path, n_workers: int = 2) -> float:
     Starting interpreters is left out, as it is for the peers, whose workers are warm; making everything
     durable is not.
     """
-    drive = Drive(store, folder, DriveOptions(n_workers=n_workers), compacting=False)
+    address = connect.parse(str(folder), Path.cwd())
+    drive = Drive(store, address, DriveOptions(n_workers=n_workers), compacting=False)
     drive.watch(drive.start())
     assert store.finished()
     firsts = (json.loads(block.lines[: block.lines.index(b"\n")]) for block in store.accepted())

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from generating import errors, metrics, python, sweep_file
 
-from manyfit.cli.documents import ERROR_KEYS, JSON_KEYS
+from manyfit.cli.documents import ERROR_KEYS, JSON_KEYS, OTHER_KEYS
 from manyfit.cli.main import EPILOG, app
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -71,8 +71,16 @@ def _bare(text: str) -> str:
 
 
 def _keys(command: str) -> str:
-    rows = "".join(f"| `{key}` | {_cell(meaning)} |\n" for key, meaning in JSON_KEYS[command].items())
-    return f"| key of `--json` | meaning |\n|---|---|\n{rows}"
+    found = _key_table("key of `--json`", JSON_KEYS[command])
+    if command in OTHER_KEYS:
+        when, keys = OTHER_KEYS[command]
+        found += "\n" + _key_table(f"key of `--json` {when}", keys)
+    return found
+
+
+def _key_table(heading: str, keys: Mapping[str, str]) -> str:
+    rows = "".join(f"| `{key}` | {_cell(meaning)} |\n" for key, meaning in keys.items())
+    return f"| {heading} | meaning |\n|---|---|\n{rows}"
 
 
 def _cell(text: str | None) -> str:

@@ -1,6 +1,7 @@
 """Settings of the whole suite."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,29 @@ def python_path() -> str:
     """Return a PYTHONPATH with which child processes find the package under test and the tests."""
     root = Path(__file__).resolve().parents[1]
     return os.pathsep.join([str(root / "src"), str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+_FIGURES = pytest.StashKey[list[tuple[str, str, str]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what tests measured until the end of the run."""
+    config.stash[_FIGURES] = []
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str, object, str], None]:
+    """Return what notes (what was done, how often, what came of it) for the table at the end of the run."""
+    found = request.config.stash[_FIGURES]
+    return lambda what, number, outcome: found.append((what, f"{number:,}", outcome))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what tests measured as a table in Markdown, ready for the documentation."""
+    found = config.stash[_FIGURES]
+    if found:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("| what was done | how often | what came of it |")
+        terminalreporter.write_line("|---|---:|---|")
+        for row in sorted(found):
+            terminalreporter.write_line(f"| {' | '.join(row)} |")

@@ -6,11 +6,16 @@ from typing import Any
 
 from generating.markdown import code, page, prose, table, under
 from manyfit.api.driver import Look
+from manyfit.api.pruning import Pruned, prune
 from manyfit.api.results import Best, Results
+from manyfit.api.stores import copy_sweep
 from manyfit.api.sweeps import Sweep, SweepPlan
 from manyfit.report.lines import COLUMNS
+from manyfit.run.copying import Copied
 
 CLASSES = (Sweep, SweepPlan, Results, Best)
+FUNCTIONS = (copy_sweep, prune)
+_RETURNED: dict[str, type[Any]] = {"copy_sweep": Copied, "prune": Pruned}
 
 
 def public(cls: type[Any]) -> list[str]:
@@ -24,7 +29,18 @@ def _documentable(value: Any) -> bool:
 
 def text() -> str:
     """Return the page."""
-    return page("Python", _INTRODUCTION, *map(_class, CLASSES), _progress(), _tables())
+    return page("Python", _INTRODUCTION, *map(_class, CLASSES), *map(_function, FUNCTIONS), _progress(), _tables())
+
+
+def _function(function: Any) -> str:
+    name = function.__name__
+    shown = f"```text\nmanyfit.{name}{_signature(function)}\n```"
+    return f"## `manyfit.{name}`\n\n{shown}\n\n{prose(function.__doc__)}\n\n{_returned(_RETURNED[name])}"
+
+
+def _returned(cls: type[Any]) -> str:
+    fields = ", ".join(code(name) for name in cls.__dataclass_fields__)
+    return f"It returns: {prose(cls.__doc__)}\n\nFields: {fields}."
 
 
 def _class(cls: type[Any]) -> str:
@@ -51,7 +67,7 @@ def _signature(value: Any) -> str:
 
 
 def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
-    return parameter.replace(default="<function>") if inspect.isfunction(parameter.default) else parameter
+    return parameter.replace(default="<function>") if inspect.isroutine(parameter.default) else parameter
 
 
 def _progress() -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generating.markdown import attribute_docs, code, listed, page, table, under
-from manyfit.declare import schema, searches, selections
+from manyfit.declare import conditions, schema, searches, selections
 from manyfit.model import sweep as model
 
 Meaning = tuple[str, str, str]
@@ -51,7 +51,15 @@ SWEEP = Section(
         "priority": (
             f"{listed(model.PRIORITIES)} or an integer",
             "`normal`",
-            "Workers take units of a later, more urgent submission to the same store first.",
+            "Of all tasks that a worker could take, it takes those of the highest priority first, then the oldest."
+            " See [priorities and limits](../how-to/priorities.md).",
+        ),
+        "tenant": ("name", "none", "Whose sweep this is, for limits that all sweeps of one tenant share."),
+        "store": (
+            "path, `sqlite:///FILE.db` or `postgresql://USER@HOST/DATABASE`",
+            "the folder `NAME.sweep` beside the file",
+            "Where the sweep's state lives. Paths start from the folder of the sweep file. A password never stands"
+            " here: PostgreSQL reads it from `~/.pgpass` or `PGPASSWORD`.",
         ),
         "data": ("table or text", "must be given", "See [`[data]`](#data). A text alone is the source."),
         "features": ("table or list of patterns", "all numeric columns", "See [`[features]`](#features)."),
@@ -61,6 +69,9 @@ SWEEP = Section(
         "limits": ("table", "", "See [`[limits]`](#limits)."),
         "keep": ("table", "", "See [`[keep]`](#keep)."),
         "workers": ("table", "", "See [`[workers]`](#workers)."),
+        "concurrency": ("table", "no limits", "See [`[concurrency]`](#concurrency)."),
+        "needs": ("table", "nothing", "See [`[needs]`](#needs)."),
+        "retention": ("table", "", "See [`[retention]`](#retention)."),
     },
 )
 
@@ -143,6 +154,11 @@ PIPELINE = Section(
             " machine;"
             " more draws keep the earlier ones. With both `space` and `grid`, the candidates of both are fitted.",
         ),
+        "needs": (
+            "table",
+            "those of the sweep",
+            "What this pipeline needs of a machine. See [`[needs]`](#needs).",
+        ),
     },
 )
 
@@ -168,6 +184,11 @@ LIMITS = Section(
             'amount: bytes, or `"500MB"`, `"2GiB"`; `"none"`',
             "no limit",
             "Memory that a task may take beyond what its runner had before. What takes more fails as `oom`.",
+        ),
+        "memory_cap": (
+            "amount of memory",
+            "four times `memory`",
+            "An attempt after one that ran out of memory is given more, this much at most.",
         ),
         "attempts": (
             "integer >= 1",
@@ -203,6 +224,67 @@ WORKERS = Section(
     keys={
         "count": ('integer >= 1 or `"auto"`', "one for each core", "Worker processes."),
         "threads": ("integer >= 1", "", "Threads of numerical libraries (BLAS, OpenMP) in each worker."),
+    },
+)
+
+CONCURRENCY = Section(
+    heading="`[concurrency]`",
+    text=(
+        "How many tasks run at once, on all machines together; without a limit, as many as there are workers."
+        " `manyfit limit` changes it while the sweep runs. See [priorities and limits](../how-to/priorities.md)."
+    ),
+    keys={
+        "sweep": ("integer >= 1", "no limit", "Tasks of this sweep."),
+        "tenant": (
+            "integer >= 1",
+            "no limit",
+            "Tasks of all sweeps in the same store whose `tenant` is that of this sweep. Needs `tenant`.",
+        ),
+        "pipelines": ("table: pipeline = integer >= 1", "no limits", "Tasks of one pipeline: `{ svc = 2 }`."),
+    },
+)
+
+NEEDS = Section(
+    heading="`[needs]`",
+    text=(
+        "What a worker has to offer to be given tasks, for all pipelines; the same keys in"
+        " `[pipelines.NAME.needs]` replace these one by one. See [machines that fit](../how-to/machines.md)."
+    ),
+    keys={
+        "cores": ("integer >= 0", "", "Threads of the worker, as `work --threads` says."),
+        "memory": (
+            'amount: bytes, or `"16GiB"`; `"none"`',
+            "none",
+            "Memory of the host, or what the worker's control group allows of it.",
+        ),
+        "gpus": ("integer >= 0", "", "GPUs that the worker sees. 0 also takes back a general `gpu_memory`."),
+        "gpu_memory": (
+            'amount: bytes, or `"16GiB"`; `"none"`',
+            "none",
+            "Memory of each of these GPUs. Alone it asks for one.",
+        ),
+        "hosts": ("list of patterns", "any host", 'Shell-style patterns, one of which fits the host: `["gpu*"]`.'),
+        "labels": (
+            "list of texts",
+            "none",
+            "All of them must be among the worker's labels (`work --label`, `MANYFIT_LABELS`).",
+        ),
+    },
+)
+
+_AGE = 'time: seconds, or `"90d"`, `"12h"`; `"never"`'
+
+RETENTION = Section(
+    heading="`[retention]`",
+    text=(
+        "How long things are kept after the sweep was last worked on. Nothing is removed by itself: these are the"
+        " ages that a clean-up of the store goes by."
+    ),
+    keys={
+        "completed": (_AGE, '`"90d"`', "A sweep that is settled, with at least one success."),
+        "failed": (_AGE, '`"30d"`', "A sweep that is settled without any."),
+        "logs": (_AGE, '`"7d"`', "Logs of workers that ended."),
+        "artifacts": (_AGE, '`"24h"`', "Kept files that no result refers to."),
     },
 )
 
@@ -264,6 +346,9 @@ TABLES: Sequence[tuple[Section, type[Any]]] = (
     (LIMITS, schema.LimitsTable),
     (KEEP, schema.KeepTable),
     (WORKERS, schema.WorkersTable),
+    (CONCURRENCY, conditions.ConcurrencyTable),
+    (NEEDS, conditions.NeedsTable),
+    (RETENTION, conditions.RetentionTable),
 )
 
 
@@ -289,6 +374,9 @@ def text() -> str:
         whole[LIMITS.heading],
         whole[KEEP.heading],
         whole[WORKERS.heading],
+        whole[CONCURRENCY.heading],
+        whole[NEEDS.heading],
+        whole[RETENTION.heading],
     )
 
 

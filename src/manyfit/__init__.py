@@ -1,7 +1,8 @@
 """
 manyfit: train many models, share their work, never lose a finished fit.
 
-``Sweep`` declares, plans and runs; ``Results`` reads what came out. Every exception is in
+``Sweep`` declares, plans and runs; ``Results`` reads what came out; ``copy_sweep`` and ``prune`` are for
+whole stores. Every exception is in
 `manyfit.model.errors` and derives from ``ManyfitError``.
 """
 
@@ -10,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from manyfit._version import __version__
 
 if TYPE_CHECKING:
+    from manyfit.api.pruning import prune
     from manyfit.api.results import Results
+    from manyfit.api.stores import copy_sweep
     from manyfit.api.sweeps import Sweep
     from manyfit.model.errors import ManyfitError
 
-__all__ = ["ManyfitError", "Results", "Sweep", "__version__"]
+__all__ = ["ManyfitError", "Results", "Sweep", "__version__", "copy_sweep", "prune"]
 
 _WHERE = {
     "ManyfitError": "manyfit.model.errors",
     "Results": "manyfit.api.results",
     "Sweep": "manyfit.api.sweeps",
+    "copy_sweep": "manyfit.api.stores",
+    "prune": "manyfit.api.pruning",
 }
 
 

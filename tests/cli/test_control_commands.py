@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.cli.calls import N_TASKS, SWEEP
 
-from manyfit.cli.commands.inspection import age_elsewhere
+from manyfit.cli.commands.status import age_elsewhere
 from manyfit.cli.documents import JSON_KEYS
 from manyfit.model.keys import WorkerId
 from manyfit.model.snapshot import WorkerView
@@ -33,13 +33,110 @@ def counts(give: Any) -> dict[str, int]:
 
 def test_pause_and_resume_say_what_changed(queued: Any) -> None:
     """Pausing twice is harmless and said."""
-    assert queued("pause", "flowers", "--json").json == {"paused": True, "changed": True}
-    assert queued("pause", "flowers", "--json").json == {"paused": True, "changed": False}
+    said = {"paused": True, "changed": True, "pipeline": None, "reason": "lunch"}
+    assert queued("pause", "flowers", "--reason", "lunch", "--json").json == said
+    assert queued("pause", "flowers", "--json").json == {**said, "changed": False, "reason": ""}
     assert queued("status", "flowers", "--json").json["state"] == "paused"
     assert "paused; next: manyfit resume flowers" in queued("status", "flowers").out
-    assert queued("resume", "flowers", "--json").json == {"paused": False, "changed": True, "workers": 0}
+    resumed = {"paused": False, "changed": True, "workers": 0, "held": []}
+    assert queued("resume", "flowers", "--json").json == resumed
     assert queued("status", "flowers", "--json").json["state"] == "waiting"
     assert "it was not paused" in queued("resume", "flowers").out
+
+
+def test_one_pipeline_is_held_and_goes_on(queued: Any) -> None:
+    """What is said names the pipeline and the command that undoes it."""
+    held = queued("pause", "flowers", "--pipeline", "svc", "--reason", "too hot").out
+    assert held == "pipeline svc is held; next: manyfit resume flowers --pipeline svc\n"
+    assert "is held already" in queued("pause", "flowers", "--pipeline", "svc").out
+    assert queued("pause", "flowers", "--pipeline", "knn", "--json").json["pipeline"] == "knn"
+    assert queued("resume", "flowers", "--pipeline", "svc", "--json").json["held"] == ["knn"]
+    assert "was not held" in queued("resume", "flowers", "--pipeline", "svc").out
+    assert queued("resume", "flowers").out.startswith("resumed, with knn\n")
+    err = queued("pause", "flowers", "--pipeline", "kn", check=2).err
+    assert 'did you mean "knn"' in err
+
+
+def test_a_pipeline_goes_on_only_when_the_sweep_does(queued: Any) -> None:
+    """Resuming it in a paused sweep says what still stands in the way."""
+    queued("pause", "flowers")
+    queued("pause", "flowers", "--pipeline", "svc")
+    said = queued("resume", "flowers", "--pipeline", "svc").out
+    assert said == "pipeline svc goes on\nthe whole sweep is paused; next: manyfit resume flowers\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "undo"),
+    [
+        ("urgent", "priority normal (10) -> urgent (30)", "undo: manyfit priority flowers normal"),
+        ("15", "priority normal (10) -> 15", "undo: manyfit priority flowers normal"),
+        ("LOW", "priority normal (10) -> low (0)", "undo: manyfit priority flowers normal"),
+    ],
+)
+def test_priority_says_what_changed_and_how_to_undo_it(queued: Any, given: str, shown: str, undo: str) -> None:
+    """By name or number; what it says to undo it undoes it."""
+    assert queued("priority", "flowers", given).out == f"{shown}\n{undo}\n"
+    facts = queued(*undo.removeprefix("undo: manyfit ").split(), "--json").json
+    assert list(facts) == list(JSON_KEYS["priority"])
+    assert (facts["priority"], facts["changed"]) == (10, True)
+
+
+def test_a_negative_priority_can_be_set_and_undone(queued: Any) -> None:
+    """Its sign is no option."""
+    queued("priority", "flowers", "--", "-5")
+    said = queued("priority", "flowers", "normal").out
+    assert said == "priority -5 -> normal (10)\nundo: manyfit priority flowers -- -5\n"
+    assert queued("priority", "flowers", "normal").out == "the priority is normal (10) already\n"
+
+
+def test_a_priority_that_does_not_exist_is_refused(queued: Any) -> None:
+    """With what was probably meant."""
+    assert 'did you mean "high"' in queued("priority", "flowers", "hihg", check=2).err
+    assert "out of range" in queued("priority", "flowers", "10000000", check=2).err
+
+
+def test_limit_says_what_changed_and_how_to_undo_it(queued: Any) -> None:
+    """Only what was named changes; what it says to undo it undoes it."""
+    assert queued("limit", "flowers").out == "tasks of the sweep at once: any number\n"
+    assert queued("limit", "flowers", "--running", "4", "--pipeline", "svc=2").out == (
+        "tasks of the sweep at once: any number -> 4\n"
+        "tasks of pipeline svc at once: any number -> 2\n"
+        "undo: manyfit limit flowers --running none --pipeline svc=none\n"
+    )
+    assert queued("limit", "flowers", "--running", "1").out == (
+        "tasks of the sweep at once: 4 -> 1\nundo: manyfit limit flowers --running 4\n"
+    )
+    facts = queued("limit", "flowers", "--pipeline", "svc=none", "--json").json
+    assert facts == {"running": 1, "tenant": None, "pipelines": {}, "changed": True}
+    assert list(facts) == list(JSON_KEYS["limit"])
+    assert not queued("limit", "flowers", "--json").json["changed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--running", "0"), "write 1 or more, or none"),
+        (("--running", "-1"), "write 1 or more, or none"),
+        (("--pipeline", "svc"), "write --pipeline svc=2"),
+        (("--pipeline", "svc=x"), "write 1 or more, or none"),
+        (("--pipeline", "scv=2"), 'did you mean "svc"'),
+        (("--tenant", "2"), "no tenant"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(queued: Any, options: tuple[str, str], said: str) -> None:
+    """The message says what would be right."""
+    assert said in queued("limit", "flowers", *options, check=2).err
+
+
+def test_changed_terms_reach_the_store_without_new_tasks(queued: Any) -> None:
+    """Submitting the changed file says so, submitting it again changes nothing, results stay readable."""
+    Path("sweep.toml").write_text('priority = "high"\ntenant = "lab-a"\nconcurrency.tenant = 3\n' + SWEEP)
+    assert "its declaration is up to date now" in queued("submit", "sweep.toml").out
+    assert "nothing changed" in queued("submit", "sweep.toml").out
+    assert queued("limit", "flowers", "--json").json["tenant"] == 3
+    assert queued("priority", "flowers", "high", "--json").json["changed"] is False
+    assert queued("results", "flowers", "--raw", "--json").json["n_rows"] == 0
+    assert counts(queued)["pending"] == N_TASKS
 
 
 def test_status_adds_up(queued: Any) -> None:

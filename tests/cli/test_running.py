@@ -158,6 +158,8 @@ def test_failures_are_grouped_and_tried_again(cli: Cli) -> None:
         "error",
         "message",
         "do",
+        "host",
+        "n_forgiven",
     }
     explained = cli("explain", "failing", failures["failures"][0]["example"][:8])
     assert "ValueError" in explained.out

@@ -94,7 +94,7 @@ for _ in range(8):
     pid = os.fork()
     if pid == 0:
         profiles, mistakes = profile(spec, folder=folder, file="", cache=folder / "cache")
-        print(profiles[""].fingerprint, flush=True)
+        os.write(1, profiles[""].fingerprint.encode() + b"\\n")  # one call: lines stay whole
         os._exit(len(mistakes))
     children.append(pid)
 sys.exit(sum(os.waitpid(pid, 0)[1] for pid in children))

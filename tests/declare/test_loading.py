@@ -14,11 +14,13 @@ from manyfit.model.sweep import (
     Keep,
     Limits,
     Models,
+    Retention,
     Split,
     SplitKind,
     StepSpec,
     WorkersSpec,
 )
+from manyfit.model.terms import Concurrency, Needs
 
 WHOLE = """
 name     = "vowels"
@@ -72,6 +74,7 @@ space = { alpha = { loguniform = [1e-6, 1e-1] }, l1_ratio = { uniform = [0, 1] }
 [limits]
 time = "1h"
 memory = "2GiB"
+memory_cap = "6GiB"
 attempts = 2
 [keep]
 models = "best:3"
@@ -164,7 +167,9 @@ def test_pipelines_have_steps_grids_and_spaces(whole):
 
 def test_limits_keep_and_workers(whole):
     """Times and memory with units; best:3 keeps three models per split."""
-    assert whole.limits == Limits(time_seconds=3600.0, memory_bytes=2 * 2**30, attempts=2)
+    assert whole.limits == Limits(
+        time_seconds=3600.0, memory_bytes=2 * 2**30, attempts=2, memory_cap_bytes=6 * 2**30
+    )
     assert whole.keep == Keep(models=Models.BEST, n_best=3, predictions=True)
     assert whole.workers == WorkersSpec(count=2, threads=1)
 
@@ -297,3 +302,86 @@ def test_numpy_values_become_plain_ones():
     grid = spec.pipelines[0].grids[0]
     assert grid == {"C": (1.0, 10.0), "degree": (2,)}
     assert [type(value) for value in grid["C"] + grid["degree"]] == [float, float, int]
+
+
+TERMS = """
+tenant = "lab-a"
+store = "postgresql://me@db.example.org/fits"
+
+[concurrency]
+sweep = 20
+tenant = 40
+pipelines = { svc = 2 }
+
+[needs]
+cores = 4
+memory = "16GiB"
+gpus = 1
+gpu_memory = "16GiB"
+hosts = ["gpu*", "node-7"]
+labels = ["licence", "disk=fast"]
+
+[retention]
+completed = "90d"
+failed = "never"
+logs = "12h"
+artifacts = 3600
+
+[data]
+source = "sklearn:iris"
+
+[pipelines.svc]
+steps = ["SVC"]
+[pipelines.svc.needs]
+gpus = 0
+memory = "none"
+hosts = []
+
+[pipelines.rf]
+steps = ["RandomForestClassifier"]
+"""
+
+
+def test_terms_are_read(tmp_path):
+    """Tenant, store, concurrency, needs and retention, with units."""
+    path = tmp_path / "s.toml"
+    path.write_text(TERMS)
+    spec, mistakes = load(path)
+    assert mistakes == []
+    assert (spec.tenant, spec.store) == ("lab-a", "postgresql://me@db.example.org/fits")
+    assert spec.concurrency == Concurrency(sweep=20, tenant=40, pipelines={"svc": 2})
+    assert spec.retention == Retention(
+        completed_seconds=90 * 86400.0, failed_seconds=None, logs_seconds=43200.0, artifacts_seconds=3600.0
+    )
+
+
+def test_needs_of_a_pipeline_replace_the_general_ones_key_by_key(tmp_path):
+    """No GPU means no memory of one either; pipelines without a table have the general needs."""
+    path = tmp_path / "s.toml"
+    path.write_text(TERMS)
+    needs = load(path)[0].needs
+    assert set(needs) == {"", "svc"}
+    assert needs[""] == Needs(
+        cores=4,
+        memory_bytes=16 * 2**30,
+        gpus=1,
+        gpu_memory_bytes=16 * 2**30,
+        hosts=("gpu*", "node-7"),
+        labels=("licence", "disk=fast"),
+    )
+    assert needs["svc"] == Needs(cores=4, labels=("licence", "disk=fast"))
+
+
+def test_a_sweep_without_needs_has_none():
+    """Tables that ask for nothing are as good as no tables."""
+    assert made().needs == {}
+    assert made(pipelines={"p": {"steps": ["SVC"], "needs": {"gpus": 0}}}).needs == {}
+
+
+@pytest.mark.parametrize(
+    "store",
+    ["../fits", "C:\\fits", "fits.db", "sqlite:///fits.db", "sqlite:////data/fits.db#s", "postgresql:///fits"],
+)
+def test_stores(store):
+    """Paths of any form, and URLs of the kinds that there are; a sweep may be named behind a #."""
+    assert made(store=store).store == store

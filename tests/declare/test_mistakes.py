@@ -183,6 +183,36 @@ def test_missing_file_and_unknown_suffix(tmp_path):
         ({"splits": {"a": "x > 1"}}, "splits.a", "table is wanted"),
         ({"prepare": {"grid": {"x": [1]}}}, "prepare.steps", "missing"),
         ({"nam": "x"}, "nam", 'did you mean "name"?'),
+        ({"priority": 2_000_000}, "priority", "between -1000000 and 1000000"),
+        ({"priority": ["high"]}, "priority", "or an integer"),
+        ({"tenant": "lab a"}, "tenant", "no name"),
+        ({"store": "postgersql://h/db"}, "store", 'did you mean "postgresql"?'),
+        ({"store": "mysql://h/db"}, "store", "a path, sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"),
+        ({"store": "sqlite:f.db"}, "store", "write sqlite:///FILE.db"),
+        ({"store": "postgresql://host"}, "store", "names no database"),
+        ({"store": "postgresql://[::1/db"}, "store", "no URL"),
+        ({"concurrency": {"sweep": 0}}, "concurrency.sweep", ">= 1"),
+        ({"concurrency": {"swep": 1}}, "concurrency.swep", 'did you mean "sweep"?'),
+        ({"concurrency": {"tenant": 4}}, "concurrency.tenant", 'tenant = "..."'),
+        ({"concurrency": {"pipelines": {"p": True}}}, "concurrency.pipelines.p", "truth value"),
+        ({"concurrency": {"pipelines": 2}}, "concurrency.pipelines", "{ svc = 2 }"),
+        ({"concurrency": {"pipelines": {"q": 2}}}, "concurrency.pipelines.q", 'no pipeline "q"'),
+        ({"needs": {"cors": 2}}, "needs.cors", 'did you mean "cores"?'),
+        ({"needs": {"cores": -1}}, "needs.cores", ">= 0"),
+        ({"needs": {"memory": "16 pigs"}}, "needs.memory", '"16 pigs" is no amount of memory'),
+        ({"needs": {"labels": ["big disk"]}}, "needs.labels[0]", "is no label"),
+        ({"needs": {"hosts": [3]}}, "needs.hosts", "3 is an integer"),
+        ({"needs": {"gpus": 0, "gpu_memory": "1GiB"}}, "needs.gpu_memory", "leave one of the two out"),
+        (
+            {"pipelines": {"p": {"steps": ["SVC"], "needs": {"gpu": 1}}}},
+            "pipelines.p.needs.gpu",
+            'did you mean "gpus"?',
+        ),
+        ({"limits": {"memory_cap": "1GiB"}}, "limits.memory_cap", "needs memory = ..."),
+        ({"limits": {"memory": "2GiB", "memory_cap": "1GiB"}}, "limits.memory_cap", "below memory"),
+        ({"limits": {"memory": "2GiB", "memory_cap": "none"}}, "limits.memory_cap", "four times memory"),
+        ({"retention": {"completd": "90d"}}, "retention.completd", 'did you mean "completed"?'),
+        ({"retention": {"logs": "a while"}}, "retention.logs", 'or "never"'),
     ],
 )
 def test_one_mistake(changes, key, part):
@@ -196,3 +226,31 @@ def test_a_name_that_no_file_can_have_is_refused():
     """Names become names of folders and files, which have a limit."""
     assert mistakes_in(name="a" * 101) == {"name": "has 101 characters; a name has at most 100"}
     assert mistakes_in(name="a" * 100) == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hush-hush@host/db",
+        "postgres://me:hush/hush@host/db",
+        "postgresql://me:hush#hush@host/db",
+        "postgresql://host/db?user=me&password=hush-hush",
+        "postgresql://:hush-hush@host/db",
+    ],
+)
+def test_a_password_in_the_store_is_refused_and_never_shown(url):
+    """The file is copied to where many can read it; the message says where a password belongs."""
+    found = mistakes_in(store=url)
+    assert list(found) == ["store"]
+    assert "~/.pgpass" in found["store"]
+    assert "PGPASSWORD" in found["store"]
+    assert "hush" not in found["store"]
+
+
+def test_pipelines_that_do_not_exist_are_found_beside_all_other_mistakes():
+    """What two tables say against each other is told together with what is wrong inside of others."""
+    found = mistakes_in(
+        concurrency={"sweep": 0, "pipelines": {"pp": 1}}, needs={"cores": "many"}, retention={"failed": "soon"}
+    )
+    assert list(found) == ["concurrency.sweep", "needs.cores", "retention.failed", "concurrency.pipelines.pp"]
+    assert 'did you mean "p"?' in found["concurrency.pipelines.pp"]

@@ -64,3 +64,20 @@ def test_the_mapping_is_left_alone():
     sound_part(sweep)
 
     assert sweep["limits"] == {"time": "soon"}
+
+
+def test_broken_needs_of_a_pipeline_cost_nothing_else():
+    """Its steps and grid are still checked, and so is the rest of the file."""
+    sweep = broken(
+        pipelines={"svc": {"steps": ["SVC"], "grid": {"gama": [1]}, "needs": {"gpus": "many"}}},
+        concurrency={"sweep": 0},
+        needs={"cores": -1},
+        retention={"logs": "soon"},
+        store="mysql://x",
+    )
+
+    sound = sound_part(sweep)
+
+    assert sound is not None
+    assert [dict(grid) for grid in sound.spec.pipelines[0].grids] == [{"gama": (1,)}]
+    assert sound.spec.needs == {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manyfit.declare import from_json, to_json
+from manyfit.declare import from_json, from_mapping, to_json
 from manyfit.model.sweep import (
     DataSpec,
     Distribution,
@@ -19,12 +19,14 @@ from manyfit.model.sweep import (
     PipelineSpec,
     Prepare,
     Problem,
+    Retention,
     Split,
     SplitKind,
     StepSpec,
     SweepSpec,
     WorkersSpec,
 )
+from manyfit.model.terms import Concurrency, Needs
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,5}", fullmatch=True)
 texts = st.text(max_size=6)
@@ -70,6 +72,27 @@ pipelines = st.builds(
     ),
     draws=st.integers(0, 9),
 )
+counts = st.integers(0, 2**40)
+label_lists = st.lists(texts, max_size=2).map(tuple)
+needs = st.builds(
+    Needs,
+    cores=counts,
+    memory_bytes=counts,
+    gpus=counts,
+    gpu_memory_bytes=counts,
+    hosts=label_lists,
+    labels=label_lists,
+)
+concurrency = st.builds(
+    Concurrency,
+    sweep=st.none() | counts,
+    tenant=st.none() | counts,
+    pipelines=st.dictionaries(names, counts, max_size=2),
+)
+times = st.none() | st.floats(0.1, 1e9)
+retention = st.builds(
+    Retention, completed_seconds=times, failed_seconds=times, logs_seconds=times, artifacts_seconds=times
+)
 specs = st.builds(
     SweepSpec,
     name=names,
@@ -82,9 +105,19 @@ specs = st.builds(
     prepare=st.builds(Prepare, steps=st.lists(steps, max_size=1).map(tuple), grid=grids),
     metrics=st.lists(texts, max_size=2).map(tuple),
     seeds=st.lists(st.integers(0, 9), max_size=2).map(tuple),
-    limits=st.builds(Limits, time_seconds=st.floats(0.1, 1e6), memory_bytes=st.none() | st.integers(1, 2**50)),
+    limits=st.builds(
+        Limits,
+        time_seconds=st.floats(0.1, 1e6),
+        memory_bytes=st.none() | st.integers(1, 2**50),
+        memory_cap_bytes=st.none() | st.integers(1, 2**50),
+    ),
     keep=st.builds(Keep, models=st.sampled_from(Models), n_best=st.integers(0, 5), predictions=st.booleans()),
     workers=st.builds(WorkersSpec, count=st.none() | st.integers(1, 9)),
+    store=texts,
+    tenant=texts,
+    concurrency=concurrency,
+    needs=st.dictionaries(names | st.just(""), needs, max_size=2),
+    retention=retention,
 )
 
 
@@ -100,3 +133,46 @@ def test_other_json_is_refused():
     """Values that are no sweep raise ValueError."""
     with pytest.raises(ValueError, match="pipelines"):
         from_json({"name": "x"})
+
+
+SINCE_THE_FIRST_VERSION = ("store", "tenant", "concurrency", "needs", "retention")
+
+
+def test_a_sweep_that_an_earlier_version_stored_still_loads():
+    """What it does not say has its default; what it says is kept."""
+    now, _ = from_mapping(
+        {
+            "name": "s",
+            "data": "sklearn:iris",
+            "pipelines": {"p": {"steps": ["SVC"]}},
+            "priority": "high",
+            "limits": {"memory": "1GiB", "attempts": 2},
+        }
+    )
+    stored = json.loads(json.dumps(to_json(now)))
+    for key in SINCE_THE_FIRST_VERSION:
+        del stored[key]
+    del stored["limits"]["memory_cap_bytes"]
+
+    assert from_json(stored) == now
+
+
+def test_the_form_of_the_first_version_is_read():
+    """The text of a sweep as the first version wrote it, to the letter."""
+    spec = from_json(json.loads(FIRST_VERSION))
+
+    assert spec.limits == Limits(time_seconds=60.0, memory_bytes=None, attempts=3, memory_cap_bytes=None)
+    assert (spec.priority, spec.tenant, spec.store, spec.needs) == (10, "", "", {})
+    assert (spec.concurrency, spec.retention) == (Concurrency(), Retention())
+
+
+FIRST_VERSION = """
+{"name": "s", "data": {"source": "sklearn:iris", "metadata": null, "index": null, "target": null, "group": null,
+"time": null, "problem": null, "labels": {}, "categories": {}, "grid": {}}, "pipelines": [{"name": "p", "steps":
+[{"use": "SVC", "name": "svc", "params": {}}], "grids": [{"C": [1, 2.5]}], "space": {}, "draws": 0}], "splits":
+[{"name": "cv", "kind": "all", "train": null, "sets": {}, "column": null, "seed": 0, "folds": {"n": 5, "kind":
+"stratified", "shuffle": true}, "validation": false}], "features": [{"name": "", "include": ["*"], "exclude": []}],
+"prepare": {"steps": [], "grid": {}}, "metrics": ["accuracy"], "rank_by": "accuracy", "score_train": true, "seeds":
+[0], "priority": 10, "limits": {"time_seconds": 60.0, "memory_bytes": null, "attempts": 3}, "keep": {"models":
+"none", "n_best": 0, "predictions": false}, "workers": {"count": null, "threads": 1}}
+"""

@@ -24,6 +24,7 @@ def _case(page: Path) -> object:
     return pytest.param(page, id=name, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [_case(page) for page in pages() if _has_examples(page)])
 def test_examples_of_a_page_work_as_shown(page: Path, tmp_path: Path) -> None:
     """Every command and Python block of the page runs, in order, and gives the output that the page shows."""

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import typer
 from tests.docs.pages import DOCS
@@ -13,18 +14,19 @@ from manyfit.api.driver import Look
 from manyfit.api.results import Best, Results
 from manyfit.api.sweeps import Sweep, SweepPlan
 from manyfit.cli.main import app
-from manyfit.declare import schema, searches, selections
+from manyfit.declare import conditions, schema, searches, selections
 from manyfit.fit import metrics
 from manyfit.model import control, errors
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.lease import End, EndKind, TaskMark
 from manyfit.model.result import FailureClass, TaskResult
 from manyfit.model.segment import SegmentHeader
+from manyfit.model.terms import Concurrency, Needs, Terms
 from manyfit.model.unit import Mode, Unit
 from manyfit.model.worker import Beat, WorkerInfo
 from manyfit.report.lines import COLUMNS
 from manyfit.stores.directory.layout import Layout
-from manyfit.stores.directory.wire import Claim
+from manyfit.stores.ledger.wire import Claim
 
 REFERENCE = DOCS / "reference"
 
@@ -68,6 +70,9 @@ def test_every_key_of_the_sweep_file_is_documented() -> None:
         schema.LimitsTable,
         schema.KeepTable,
         schema.WorkersTable,
+        conditions.ConcurrencyTable,
+        conditions.NeedsTable,
+        conditions.RetentionTable,
     )
     keys = {key for table in tables for key in table.model_fields} | set(selections.KEYS)
     assert _undocumented(keys, "sweep-file.md") == []
@@ -112,9 +117,12 @@ def test_every_file_of_the_store_is_documented() -> None:
 def test_every_field_of_the_store_is_documented() -> None:
     """Every field that stands in a file of the store is named in the page, with every kind and mark."""
     values = (SegmentHeader, Candidate, Cell, Unit, Claim, End, TaskResult, Beat, WorkerInfo, control.Entry)
-    actions = (control.AddSegment, control.Cancel, control.Compacted)
-    fields = {field.name for value in (*values, *actions) for field in dataclasses.fields(value)}
+    actions = get_args(control.Action)
+    conditions_of_claiming = (Terms, Concurrency, Needs)
+    fields = {
+        field.name for value in (*values, *actions, *conditions_of_claiming) for field in dataclasses.fields(value)
+    }
     kinds = {kind.value for kind in (*EndKind, *Mode, *TaskMark)}
-    entries = {action.__name__ for action in (*actions, control.Pause, control.Resume, control.Stop)}
+    entries = {action.__name__ for action in actions}
     # the segment of a unit is the file that it stands in
     assert _undocumented((fields | kinds | entries) - {"segment"}, "store.md") == []

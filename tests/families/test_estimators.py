@@ -24,14 +24,17 @@ def catalog():
     return SklearnCatalog()
 
 
+EXPERIMENTAL = {"IterativeImputer"}
+
+
 @pytest.mark.skipif(not sklearn.__version__.startswith("1.9"), reason="the table is of scikit-learn 1.9")
 def test_the_table_of_names_is_complete():
-    """Names and classes are those that scikit-learn itself lists."""
+    """Names and classes are those that scikit-learn itself lists, but for those it calls experimental."""
     from sklearn.utils.discovery import all_estimators
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        listed = dict(all_estimators())
+        listed = {name: cls for name, cls in all_estimators() if name not in EXPERIMENTAL}
     assert set(PATHS) == set(listed)
     catalog = SklearnCatalog()
     assert all(catalog.load(PATHS[name]) is cls for name, cls in listed.items())

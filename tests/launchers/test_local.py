@@ -11,12 +11,10 @@ from tests.run.processes_seen import wait_until
 from manyfit.launchers.local import LocalLauncher, ProcessState
 
 SLEEPER = (
-    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *a: sys.exit(7)); "
+    "import signal, sys, time; signal.signal(signal.SIGINT, lambda *a: sys.exit(7)); "
     "print('up', flush=True); time.sleep(60)"
 )
-DEAF = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
-)
+DEAF = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
 def launcher(tmp_path, code, *more, **options):
@@ -64,14 +62,14 @@ def test_restarts_have_an_end(tmp_path):
 
 
 def test_stop_asks_first(tmp_path):
-    """Workers get SIGTERM and may end in their own way."""
+    """Workers get SIGINT and may end in their own way."""
     pool = launcher(tmp_path, SLEEPER).start(2)
     up(pool)
     assert [process.exit_code for process in pool.stop()] == [7, 7]
 
 
 def test_stop_kills_what_does_not_listen(tmp_path):
-    """A worker that ignores SIGTERM is gone after the timeout, and its leases are reported."""
+    """A worker that ignores SIGINT is gone after the timeout, and its leases are reported."""
     dead = []
     pool = launcher(tmp_path, DEAF).start(1, on_death=dead.append)
     up(pool)
@@ -113,7 +111,7 @@ def alive(pid):
 def test_the_lifeline_ends_with_the_pool(tmp_path):
     """The descriptor named in the command reads as ended once the pool is stopped, and not before."""
     code = (
-        "import os, select, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); fd = int(sys.argv[1]); "
+        "import os, select, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); fd = int(sys.argv[1]); "
         "print('up', flush=True); early = select.select([fd], [], [], 0.2)[0]; "
         "os.read(fd, 1); sys.exit(9 if early else 5)"
     )

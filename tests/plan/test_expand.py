@@ -21,7 +21,7 @@ from manyfit.model.sweep import (
     StepSpec,
     SweepSpec,
 )
-from manyfit.plan.costs import CostModel
+from manyfit.plan.costs import planned_costs
 from manyfit.plan.expand import Expander, Expansion
 from manyfit.plan.tasks import Plan, make_plan
 
@@ -48,7 +48,7 @@ def planned(spec: SweepSpec, **profiles: object) -> Plan:
     found = profiles or {"": profile()}
     expansion = expand(spec, **found)
     assert not expansion.mistakes, expansion.mistakes
-    return make_plan(expansion, CostModel(found, CATALOG, FAMILIES))
+    return make_plan(expansion, planned_costs(found, CATALOG, FAMILIES))
 
 
 SVC = pipeline(

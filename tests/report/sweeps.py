@@ -113,11 +113,11 @@ def new_store(folder: Path, *segments: Segment) -> DirectoryStore:
     return submit(DirectoryStore.create(folder / "vowels.sweep", sweep="vowels", refresh_seconds=0.0), *segments)
 
 
-def register(store: DirectoryStore, name: str = "w-1") -> WorkerId:
+def register(store: DirectoryStore, name: str = "w-1", host: str = "here") -> WorkerId:
     """Register a worker."""
     info = WorkerInfo(
         id=WorkerId(name),
-        host="here",
+        host=host,
         boot="b",
         pid=1,
         pid_started="1",
@@ -132,10 +132,16 @@ def register(store: DirectoryStore, name: str = "w-1") -> WorkerId:
 
 
 def run(
-    store: DirectoryStore, outcome: Outcome, *, worker: str = "w-1", units: int | None = None, at: float = 1e9
+    store: DirectoryStore,
+    outcome: Outcome,
+    *,
+    worker: str = "w-1",
+    host: str = "here",
+    units: int | None = None,
+    at: float = 1e9,
 ) -> int:
     """Run *units* units (None: all that can be claimed), each task with the result that *outcome* gives."""
-    name = register(store, worker)
+    name = register(store, worker, host)
     done = 0
     while units is None or done < units:
         lease = store.claim(name)

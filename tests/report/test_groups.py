@@ -45,6 +45,34 @@ def test_failures_that_were_retried_are_gone(tmp_path: Path) -> None:
     assert failures(store) == []
 
 
+def test_what_speaks_of_the_host_is_told(tmp_path: Path) -> None:
+    """One host for all, and attempts that were not charged; nothing of it when there are several hosts."""
+    store = new_store(tmp_path, segment([SVC, RF], [cell()]))
+    lost = {**failed("crash"), "final": False, "outcome": "lost"}
+    run(store, lambda *_: lost, units=2, host="there")
+    run(store, lambda *_: failed("crash"), worker="w-2")
+    (group,) = failures(store)
+    assert (group.host, group.count, group.n_forgiven) == ("here", 2, 2)
+    assert group.where.startswith("all on host here; 2 attempts of these tasks were forgiven")
+
+
+def test_the_only_host_is_not_worth_a_word(tmp_path: Path) -> None:
+    """That all failures of a laptop's sweep happened on the laptop says nothing."""
+    store = new_store(tmp_path, segment([SVC, RF], [cell()]))
+    run(store, lambda *_: failed("crash"))
+    (group,) = failures(store)
+    assert (group.count, group.where) == (2, "")
+
+
+def test_failures_on_several_hosts_name_none(tmp_path: Path) -> None:
+    """The next person would look at the wrong machine."""
+    store = new_store(tmp_path, segment([SVC, RF], [cell()]))
+    run(store, lambda *_: failed("crash"), units=1, worker="w-1", host="there")
+    run(store, lambda *_: failed("crash"), worker="w-2")
+    (group,) = failures(store)
+    assert (group.count, group.host, group.where) == (2, "", "")
+
+
 def test_every_class_has_advice() -> None:
     """No failure class leaves a person without a next step."""
     assert set(ADVICE) == set(FailureClass)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,22 +13,30 @@ from manyfit.model.candidate import Candidate, Cell, Step
 from manyfit.model.keys import CandidateKey, CellKey, SegmentId, UnitId, content_key, task_key
 from manyfit.model.segment import Segment, SegmentHeader
 from manyfit.model.sweep import Limits
-from manyfit.model.unit import Unit
+from manyfit.model.unit import Mode, Unit
+from manyfit.run.crowd import Crowd
 from manyfit.run.forked import ForkedRunner
 from manyfit.run.identity import worker_info
 from manyfit.run.inline import InlineRunner
 from manyfit.run.runner import Runner
 from manyfit.run.worker import Worker, WorkerOptions, WorkerReport
+from manyfit.run.workplace import workplace
 from manyfit.stores.directory.store import DirectoryStore
 
 SCRIPTED = "tests.run.executors:scripted"
 TRIVIAL = "tests.run.executors:trivial"
-QUICK = WorkerOptions(beat_seconds=0.05, expire_seconds=0.1, idle_timeout=20)
+QUICK = WorkerOptions(beat_seconds=0.05, expire_seconds=0.1, idle_timeout=20, backoff_seconds=0.05)
 
 
-def candidate(params: Mapping[str, Any]) -> Candidate:
-    key = CandidateKey(content_key(dict(params)))
-    return Candidate(key=key, pipeline="p", steps=(Step(name="s", use="u:U", params=dict(params)),), shown=params)
+_host = tempfile.TemporaryDirectory(prefix="manyfit-test-host-")
+"""Where workers of these tests meet: those of other programs on this machine are none of their business."""
+
+
+def candidate(params: Mapping[str, Any], pipeline: str = "p") -> Candidate:
+    key = CandidateKey(content_key([pipeline, dict(params)]))
+    return Candidate(
+        key=key, pipeline=pipeline, steps=(Step(name="s", use="u:U", params=dict(params)),), shown=params
+    )
 
 
 CELL = Cell(key=CellKey(content_key("cell")), split="all", fold=None, seed=0)
@@ -41,11 +50,15 @@ def plan(
     limits: Limits = Limits(),
     executor: str = SCRIPTED,
     cost_seconds: float = 1.0,
+    pipeline: str = "p",
+    mode: Mode = Mode.FIT,
 ) -> Segment:
     """Return a segment with one task for each of *tasks*: parameters, and `n` to tell them apart."""
-    candidates = [candidate({"n": n, **params}) for n, params in enumerate(tasks)]
+    candidates = [candidate({"n": n, **params}, pipeline) for n, params in enumerate(tasks)]
     header = SegmentHeader(sweep="t", executor=executor, spec={}, folder=str(folder), limits=limits)
-    id_ = SegmentId(hashlib.sha256(json.dumps([dict(c.shown) for c in candidates]).encode()).hexdigest()[:16])
+    id_ = SegmentId(
+        hashlib.sha256(json.dumps([pipeline, *(dict(c.shown) for c in candidates)]).encode()).hexdigest()[:16]
+    )
     units = [
         Unit(
             id=UnitId(f"{id_[:8]}-{n}"),
@@ -53,7 +66,8 @@ def plan(
             candidates=list(range(start, min(start + per_unit, len(tasks)))),
             cells=[0] * len(range(start, min(start + per_unit, len(tasks)))),
             cost_seconds=cost_seconds,
-            pipeline="p",
+            pipeline=pipeline,
+            mode=mode,
         )
         for n, start in enumerate(range(0, len(tasks), per_unit))
     ]
@@ -78,6 +92,8 @@ def work(
 ) -> WorkerReport:
     """Run one worker in this process until it ends."""
     info = worker_info(1, time.time)
+    crowd = more.pop("crowd", None) or Crowd(Path(_host.name))
+    more = {"place": workplace(info, options.backoff_seconds, crowd), **more}
     return Worker(store, info, runner=runner or ForkedRunner(), options=options, log=log, **more).run()
 
 

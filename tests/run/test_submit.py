@@ -5,12 +5,15 @@ from dataclasses import replace
 import pytest
 from tests.plan.test_units import plan_with
 
-from manyfit.model.control import AddSegment
+from manyfit.model.control import AddSegment, terms_in_force
 from manyfit.model.errors import PositionTaken
 from manyfit.model.keys import WorkerId
+from manyfit.model.lease import TaskMark
 from manyfit.model.segment import SegmentHeader
+from manyfit.model.terms import Concurrency, Terms
 from manyfit.model.unit import Mode
 from manyfit.plan import units as planning
+from manyfit.run import control
 from manyfit.run.known import known_tasks, segments_of
 from manyfit.run.submit import Submission, compare, submit
 from manyfit.stores.directory import DirectoryStore
@@ -197,3 +200,150 @@ def test_a_renamed_pipeline_keeps_its_tasks_and_says_so(store):
 
     assert change.empty
     assert change.renamed == {"new": "old"}
+
+
+def declaring(priority=10, **spec):
+    """Return a header that declares this much of the terms."""
+    return replace(HEADER, priority=priority, spec={"keep": {}, **spec})
+
+
+def terms(store):
+    return terms_in_force(store.entries())
+
+
+def kinds(store):
+    return [type(entry.action).__name__ for entry in store.entries()]
+
+
+LIMITED = {"concurrency": {"sweep": 2, "tenant": None, "pipelines": {"a": 1}}, "tenant": "lab-a"}
+
+
+def test_a_sweep_that_declares_no_terms_has_no_entry_for_them(store):
+    """A priority alone stands in the header of its segments."""
+    submit(store, submission({"a": [1.0]}, declaring(priority=30)))
+
+    assert kinds(store) == ["AddSegment"]
+    assert terms(store) == Terms()
+
+
+def test_terms_are_in_force_before_the_first_task_can_be_claimed(store):
+    """The entry stands before that of the first segment."""
+    done = submit(store, submission({"a": [1.0]}, declaring(**LIMITED)))
+
+    assert kinds(store) == ["SetTerms", "AddSegment"]
+    assert (
+        terms(store) == done.terms == Terms(tenant="lab-a", concurrency=Concurrency(sweep=2, pipelines={"a": 1}))
+    )
+
+
+def test_the_same_terms_again_append_nothing(store):
+    """However often."""
+    submit(store, submission({"a": [1.0]}, declaring(**LIMITED)))
+    entries = store.entries()
+
+    again = submit(store, submission({"a": [1.0]}, declaring(**LIMITED)))
+
+    assert store.entries() == entries
+    assert (again.terms, again.declaration) == (None, False)
+
+
+def test_changed_terms_without_new_tasks_are_put_in_force_and_stored(store):
+    """And once only: the last segment then has the declaration that was submitted last."""
+    submit(store, submission({"a": [1.0]}, declaring()))
+    changed = submission({"a": [1.0]}, declaring(priority=20, **LIMITED))
+
+    done = submit(store, changed)
+    entries = store.entries()
+    submit(store, changed)
+
+    assert kinds(store) == ["AddSegment", "SetTerms", "AddSegment"]
+    assert store.entries() == entries
+    assert (done.difference.empty, done.declaration, done.n_tasks) == (True, True, 0)
+    assert terms(store).priority == 20
+    assert [*segments_of(store)][-1].header == changed.header
+    drain(store)
+    assert store.finished()
+
+
+def test_a_declaration_that_comes_back_is_in_force_again(store):
+    """There and back, with nothing new to run on the way."""
+    found = []
+    for header in (declaring(priority=priority) for priority in (10, 30, 10, 30)):
+        submit(store, submission({"a": [1.0]}, header))
+        found.append((terms(store).priority, [*segments_of(store)][-1].header.priority))
+
+    assert found == [(None, 10), (30, 30), (10, 10), (30, 30)]
+
+
+def test_a_command_stays_until_the_declaration_says_something_new(store):
+    """Submitting the same file does not undo what a person set; a changed one does."""
+    submit(store, submission({"a": [1.0]}, declaring()))
+    control.set_priority(store, 30)
+    control.limit(store, lambda limits: replace(limits, sweep=1))
+
+    submit(store, submission({"a": [1.0, 2.0]}, declaring()))
+    assert (terms(store).priority, terms(store).concurrency.sweep) == (30, 1)
+
+    submit(store, submission({"a": [1.0, 2.0]}, declaring(**LIMITED)))
+    assert (terms(store).priority, terms(store).concurrency.sweep) == (30, 2)
+
+
+def test_a_retry_is_no_new_declaration(store):
+    """Its segment has the declaration of the sweep, so what a person set stays after it, too."""
+    submit(store, submission({"a": [0.1]}, declaring()))
+    drain(store, fail=[0])
+    control.set_priority(store, 30)
+    failed = [key for key, task in known_tasks(store).items() if task.mark is TaskMark.FAILED]
+    assert control.retry(store, failed, n_workers=1)
+    entries = store.entries()
+
+    submit(store, submission({"a": [0.1]}, declaring()))
+
+    assert store.entries() == entries
+
+
+def test_a_submission_that_died_between_terms_and_tasks_is_completed(store, monkeypatch):
+    """The terms are in force already and are not appended again."""
+
+    def die(segment, **more):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store), "submit", lambda self, segment, **more: die(segment, **more))
+        with pytest.raises(Killed):
+            submit(store, submission({"a": [1.0]}, declaring(**LIMITED)))
+    assert kinds(store) == ["SetTerms"]
+
+    submit(store, submission({"a": [1.0]}, declaring(**LIMITED)))
+
+    assert kinds(store) == ["SetTerms", "AddSegment"]
+
+
+def test_terms_that_someone_else_set_meanwhile_are_taken_into_account(tmp_path):
+    """The one who comes second merges anew: a command between reading and writing is not lost."""
+    store = DirectoryStore.create(tmp_path / "s.sweep", sweep="s", refresh_seconds=0.0)
+    submit(store, submission({"a": [1.0]}, declaring()))
+    append = store.append
+
+    def first_someone_else(action, *, position):
+        store.append = append
+        control.set_priority(store, 30)
+        raise PositionTaken(position)
+
+    store.append = first_someone_else
+    submit(store, submission({"a": [1.0]}, declaring(**LIMITED)))
+
+    assert terms(store) == Terms(priority=30, tenant="lab-a", concurrency=Concurrency(sweep=2, pipelines={"a": 1}))
+
+
+def test_a_renamed_pipeline_keeps_its_terms(store):
+    """Its known tasks have the old name in the store, new ones the new name."""
+    submit(store, submission({"old": [1.0]}, declaring()))
+    plan = replace(plan_with({"old": [1.0]}), tasks={"new": plan_with({"old": [1.0]}).tasks["old"]})
+    header = declaring(concurrency={"sweep": None, "tenant": None, "pipelines": {"new": 2}})
+
+    submit(store, Submission(plan=plan, header=header, n_workers=2))
+    submit(store, Submission(plan=plan, header=header, n_workers=2))
+
+    assert terms(store).concurrency.pipelines == {"new": 2, "old": 2}
+    assert kinds(store).count("SetTerms") == 1

@@ -3,7 +3,7 @@
 import os
 from functools import partialmethod
 
-from manyfit.stores.directory.disk import Disk
+from manyfit.stores.files.disk import Disk
 
 CALLS = ("open", "write", "pwrite", "fsync", "fdatasync", "close", "link", "unlink", "mkdir", "names", "read")
 

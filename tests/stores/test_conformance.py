@@ -14,7 +14,7 @@ class TestMemoryStore(StoreSuite):
 
     @pytest.fixture
     def open_store(self, clock):
-        state = MemoryState()
+        state = MemoryState(sweep="tiny")
         return lambda: MemoryStore(state, clock=clock, monotonic=clock, patience=PATIENCE)
 
 

@@ -1,17 +1,16 @@
 """Many workers on one directory."""
 
-import collections
-import json
-import os
 import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from manyfit.model.keys import WorkerId
-from manyfit.model.snapshot import Counts
 from manyfit.stores.directory import DirectoryStore
-from manyfit.stores.directory.disk import Disk
-from manyfit.testing.stores import accepted_lines, add, counts, run, segment
+from manyfit.stores.files.disk import Disk
+from manyfit.testing.crowds import Crowd, Stint, drain, judged, most_at_once
+from manyfit.testing.stores import add, limit, segment
 
 
 class Unsynced(Disk):
@@ -24,48 +23,43 @@ class Unsynced(Disk):
         pass
 
 
-def drain(path, worker):
-    """Run whatever can be claimed until the sweep is finished."""
-    store = DirectoryStore(path, disk=Unsynced())
-    deadline, idle = time.monotonic() + 200, 0.05
-    while time.monotonic() < deadline:
-        lease = store.claim(worker)
-        if lease is not None:
-            run(store, lease)
-            idle = 0.05
-        elif store.finished():
-            return
-        else:
-            time.sleep(idle)
-            idle = min(2.0, 2 * idle)
-    raise TimeoutError(worker)
+@dataclass(frozen=True)
+class Opener:
+    """Opens the store with clocks that are up to an hour off, some before and some after."""
+
+    path: Path
+    patience: float = 120.0
+    skew_seconds: float = 0.0
+
+    def __call__(self, number):
+        off = (number % 3 - 1) * self.skew_seconds
+        return DirectoryStore(
+            self.path,
+            clock=partial(_shifted, time.time, off),
+            monotonic=partial(_shifted, time.monotonic, 7 * off),
+            patience=self.patience,
+            disk=Unsynced(),
+        )
+
+
+def _shifted(clock, seconds):
+    return clock() + seconds
+
+
+def planned(path, n_units, n_tasks):
+    """Return a handle on a new store with a plan in it."""
+    store = DirectoryStore.create(path, sweep="tiny", refresh_seconds=0.0, disk=Unsynced())
+    add(store, segment(*[[n * n_tasks + i for i in range(n_tasks)] for n in range(n_units)]))
+    return store
 
 
 def contend(path, n_workers, n_units, n_tasks):
-    """Let workers drain a plan; check that every task ran once and every worker came to its end."""
-    store = DirectoryStore.create(path, sweep="tiny", refresh_seconds=0.0, disk=Unsynced())
-    add(store, segment(*[[n * n_tasks + i for i in range(n_tasks)] for n in range(n_units)]))
-    pids = []
-    for number in range(n_workers):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                drain(path, WorkerId(f"w{number}"))
-                code = 0
-            finally:
-                os._exit(code)
-        pids.append(pid)
-    codes = collections.Counter(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
+    """Let workers drain a plan; check that every task ran once, and every unit in one go."""
+    store = planned(path, n_units, n_tasks)
+    outcome = drain(Opener(path, skew_seconds=3600.0), Crowd(n_workers=n_workers), path.with_suffix(".notes"))
 
-    assert {0: n_workers} == codes
-    assert Counts(planned=n_units * n_tasks, done=n_units * n_tasks) == counts(store)
-    ran = collections.Counter(
-        (unit, json.loads(text)["index"])
-        for unit, _, lines in accepted_lines(store)
-        for text in lines.splitlines()
-    )
-    assert n_units * n_tasks == len(ran) == sum(ran.values())
+    judged(store, outcome, n_units * n_tasks)
+    assert outcome.n_lost == 0
     assert {1} == {state.epoch for state in store.units()}
 
 
@@ -74,8 +68,50 @@ def test_forty_workers(tmp_path):
     contend(tmp_path / "forty.sweep", 40, 100, 3)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_seven_hundred_workers(tmp_path):
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_seven_hundred_workers(tmp_path, figure):
     """A whole cluster that starts at once on trivial tasks: all tasks once, no starvation, bounded time."""
     contend(tmp_path / "many.sweep", 700, 1400, 2)
+    figure("folder: workers that start at once on trivial tasks", 700, "2,800 tasks, each accepted once")
+
+
+@pytest.mark.parametrize(("limits", "n_sweep", "n_even"), [((3,), 3, 3), ((None, 2), 12, 2), ((4, 1), 4, 1)])
+def test_limits_hold_under_contention(tmp_path, limits, n_sweep, n_even):
+    """At no moment are more leases open than the sweep and its pipelines may have; all work is done."""
+    path = tmp_path / "limited.sweep"
+    store = planned(path, 24, 1)
+    sweep, *rest = limits
+    limit(store, sweep, **dict(zip(["even"], rest, strict=False)))
+
+    outcome = drain(Opener(path), Crowd(n_workers=12, task_seconds=0.02), tmp_path / "notes")
+
+    judged(store, outcome, 24)
+    assert most_at_once(outcome.stints) <= n_sweep
+    assert most_at_once(stint for stint in outcome.stints if stint.pipeline == "even") <= n_even
+
+
+@pytest.mark.slow
+def test_workers_that_are_stopped_for_longer_than_their_lease(tmp_path):
+    """Who sleeps past the patience of the others loses its lease and is told so; nothing runs twice."""
+    path = tmp_path / "stopped.sweep"
+    store = planned(path, 60, 6)
+    crowd = Crowd(n_workers=6, task_seconds=0.05, n_pauses=3, pause_seconds=1.2)
+
+    outcome = drain(Opener(path, patience=0.5, skew_seconds=3600.0), crowd, tmp_path / "notes")
+
+    judged(store, outcome, 360)
+    assert outcome.n_lost >= 1
+
+
+def test_the_most_at_once_are_counted():
+    """Leases that touch are not open together; those that overlap are."""
+
+    def stint(began, ended):
+        return Stint(
+            worker="w", unit="u", epoch=1, pipeline="p", indices=(0,), began=began, ended=ended, kept=True
+        )
+
+    assert most_at_once([]) == 0
+    assert most_at_once([stint(0, 1), stint(1, 2), stint(2, 3)]) == 1
+    assert most_at_once([stint(0, 3), stint(1, 2), stint(2, 5), stint(2.5, 4)]) == 3

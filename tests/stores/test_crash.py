@@ -17,7 +17,7 @@ from manyfit.model.keys import WorkerId
 from manyfit.model.lease import EndKind
 from manyfit.model.snapshot import Counts
 from manyfit.stores.directory import DirectoryStore, frames
-from manyfit.stores.directory.disk import Disk
+from manyfit.stores.files.disk import Disk
 from manyfit.testing.stores import accepted_lines, add, beat, claimed, counts, end, key_of, line, run, segment
 
 A, B = WorkerId("a"), WorkerId("b")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manyfit import connect
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.errors import NotFound
@@ -25,9 +26,14 @@ class Results:
     Frames are Polars; ``.to_pandas()`` of each needs the extra ``manyfit[pandas]``.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.folder = folder
+        self.files = connect.local_files(store)
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the files of the sweep on this machine: the store itself where that is a folder."""
+        return self.files.folder
 
     def leaderboard(
         self,
@@ -93,7 +99,7 @@ class Results:
         return table_html(self.leaderboard(top=20), caption=str(self.snapshot().counts))
 
     def __repr__(self) -> str:
-        return f"Results({str(self.folder)!r}, {self.snapshot().counts})"
+        return f"Results({self.store.url!r}, {self.snapshot().counts})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +131,10 @@ class Best:
         """
         kept = self._kept()
         if kept is not None:
-            from manyfit.fit.models import load_model
+            from manyfit.fit.models import model_of
 
-            return load_model(self.results.folder / kept["file"], sha256=kept["sha256"])
+            content = self.results.store.artifacts.read(kept["file"])
+            return model_of(content, kept["file"], sha256=kept["sha256"])
         from manyfit.fit.refit import refit
 
         return refit(last_header(self.results.store), self.candidate(), self.cell())

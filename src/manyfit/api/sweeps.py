@@ -17,8 +17,8 @@ from manyfit.plan import only as filters
 from manyfit.plan.costs import Experience
 from manyfit.plan.difference import Difference
 from manyfit.run import control
-from manyfit.run.identity import usable_cores
 from manyfit.run.limits import capped
+from manyfit.run.machine import usable_cores
 from manyfit.run.submit import Submission, Submitted, compare, submit
 
 OnLook = Callable[[Look], None]
@@ -29,24 +29,37 @@ class Sweep:
     A declared sweep: from a file (`Sweep.load`), or from keyword arguments of the same shape.
 
     ``Sweep(name="digits", data={"source": "sklearn:digits"}, pipelines={...})`` raises `SweepMistakes`
-    with every mistake in the declaration. The store is the folder ``<name>.sweep`` in *folder*.
+    with every mistake in the declaration. The store is the one that the declaration names, else
+    ``$MANYFIT_STORE``, else the folder ``<name>.sweep`` in *folder*.
     """
 
     def __init__(self, *, folder: str | Path = ".", **declaration: Any) -> None:
         self.declared = connect.declare_sweep(declaration, Path(folder).resolve())
+        self._store = ""
 
     @classmethod
-    def load(cls, path: str | Path) -> "Sweep":
-        """Read a sweep file (TOML or YAML). Raises `NotFound`, `SweepMistakes`."""
-        sweep = cls.__new__(cls)
-        sweep.declared = connect.read_sweep(Path(path))
-        return sweep
+    def load(cls, path: str | Path, *, store: str = "") -> "Sweep":
+        """
+        Read a sweep file (TOML or YAML). Raises `NotFound`, `SweepMistakes`.
+
+        *store* is the URL or folder of its store, whatever the file says.
+        """
+        return cls._of(connect.read_sweep(Path(path)), store)
 
     @classmethod
-    def stored(cls, target: str | Path) -> "Sweep":
-        """Return the sweep of a store (its folder, or its name), as it was last submitted. Raises `NotFound`."""
+    def stored(cls, target: str | Path, *, store: str = "") -> "Sweep":
+        """
+        Return the sweep of a store, as it was last submitted. Raises `NotFound`.
+
+        *target* is the folder or the URL of its store, or its name in the store *store*.
+        """
+        return cls._of(connect.stored_sweep(target, store=store), "")
+
+    @classmethod
+    def _of(cls, declared: connect.Declared, store: str) -> "Sweep":
         sweep = cls.__new__(cls)
-        sweep.declared = connect.stored_sweep(target)
+        sweep.declared = declared
+        sweep._store = store
         return sweep
 
     @property
@@ -54,12 +67,27 @@ class Sweep:
         return self.declared.spec.name
 
     @property
+    def address(self) -> connect.Address:
+        """Where the sweep's store is, or will be."""
+        return connect.place_of(self.declared, store=self._store)
+
+    @property
     def store_folder(self) -> Path:
-        return connect.store_folder(self.declared)
+        """
+        The folder with the sweep's files on this machine: the store itself where that is a folder.
+
+        Raises `NotFound` where it is in a database and nothing was submitted yet.
+        """
+        address = self.address
+        return address.path if address.kind is connect.Kind.DIRECTORY else self.files().folder
+
+    def files(self) -> connect.LocalFiles:
+        """Return where logs and tables of the sweep are on this machine. Raises `NotFound`."""
+        return connect.local_files(self.store())
 
     def store(self) -> Store:
         """Open the sweep's store. Raises `NotFound` when nothing was submitted yet."""
-        return connect.open_store(self.store_folder)
+        return connect.open_store(self.address)
 
     def plan(self, *, workers: int | None = None, only: Sequence[str] = ()) -> "SweepPlan":
         """
@@ -108,8 +136,8 @@ class Sweep:
         n_workers, n_threads = self.n_workers(workers, threads, oversubscribe=oversubscribe)
         options = DriveOptions(n_workers=n_workers, threads=n_threads, only=only)
         store = self.store()
-        control.resume(store)
-        drive = Drive(store, self.store_folder, options, on_look=progress or (lambda look: None))
+        control.resume(store, holding=True)
+        drive = Drive(store, self.address, options, on_look=progress or (lambda look: None))
         drive.watch(drive.start())
         if self._keeps_best(store, only) and keep_best(store, self.declared.spec.keep.n_best):
             drive.watch(drive.start())
@@ -134,7 +162,7 @@ class Sweep:
 
     def results(self) -> Results:
         """Return the results so far. Raises `NotFound` when nothing was submitted yet."""
-        return Results(self.store(), self.store_folder)
+        return Results(self.store())
 
     def _experience(self) -> Experience:
         try:
@@ -143,11 +171,11 @@ class Sweep:
             return Experience()
         from manyfit.report.experience import experience
 
-        return experience(store)
+        return experience(store, connect.families())
 
     def __repr__(self) -> str:
         n_pipelines = len(self.declared.spec.pipelines)
-        return f"Sweep({self.name!r}, {n_pipelines} pipelines, store={str(self.store_folder)!r})"
+        return f"Sweep({self.name!r}, {n_pipelines} pipelines, store={str(self.address)!r})"
 
 
 class SweepPlan:
@@ -183,7 +211,7 @@ class SweepPlan:
 
     def submit(self, on_segment: Callable[[int], None] = lambda n_tasks: None) -> Submitted:
         """Put what is new into the store, which is created when there is none; doing it twice is harmless."""
-        store = connect.create_store(self.sweep.declared)
+        store = connect.create(self.sweep.address, self.sweep.declared.text)
         return submit(store, self._submission, on_segment=on_segment)
 
     def explain(self) -> str:

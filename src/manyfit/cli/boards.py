@@ -1,12 +1,15 @@
 """Leaderboard and task tables as a terminal has room for them: what says least is left out first."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from manyfit.cli.output import GAP, Output
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from manyfit.report.accuracy import PipelineAccuracy
 
 _FIXED = ("rank", "pipeline", "params", "split", "variant", "features", "set", "score", "std")
 _COUNTS = ("n_done", "n_planned", "n_failed", "time_fit", "candidate_key")
@@ -111,3 +114,38 @@ def show_tasks(out: Output, frame: "pl.DataFrame", metric: str | None) -> None:
     ]
     headers, cells, right = _within(columns, out.width)
     out.table(headers, list(zip(*cells, strict=True)), right=right)
+
+
+def show_accuracy(out: Output, rows: "Sequence[PipelineAccuracy]") -> None:
+    """Show predicted against real of finished tasks, one line for each pipeline and kind of prediction."""
+    from manyfit.report.texts import show_duration, show_factor
+
+    if not rows:
+        return
+    columns: list[tuple[str, list[str], bool]] = [
+        ("pipeline", [row.pipeline for row in rows], False),
+        ("predicted", [show_duration(row.predicted_seconds) for row in rows], True),
+        ("took", [show_duration(row.real_seconds) for row in rows], True),
+        ("ratio", ["-" if row.ratio is None else show_factor(row.ratio) for row in rows], True),
+        ("half within", [show_factor(row.seconds.median) if row.seconds else "-" for row in rows], True),
+        ("90% within", [show_factor(row.seconds.p90) if row.seconds else "-" for row in rows], True),
+        ("learned from", [f"{row.n_learned:,}" if row.n_learned else "formulas" for row in rows], True),
+        ("peak", [_known_bytes(row.real_bytes) for row in rows], True),
+        ("predicted peak", [_known_bytes(row.predicted_bytes) for row in rows], True),
+        ("tasks", [f"{row.n_tasks:,}" for row in rows], True),
+    ]
+    headers, cells, right = _within(columns, out.width)
+    out.line()
+    out.line("predicted against real")
+    out.table(headers, list(zip(*cells, strict=True)), right=right)
+
+
+def accuracy_facts(rows: "Sequence[PipelineAccuracy]") -> list[dict[str, Any]]:
+    """Return predicted against real as JSON values."""
+    return [{**asdict(row), "ratio": row.ratio} for row in rows]
+
+
+def _known_bytes(size: int) -> str:
+    from manyfit.report.texts import show_bytes
+
+    return show_bytes(size) if size else "-"

@@ -25,7 +25,10 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "n_folds": "different folds, the fit on all training rows counted as one",
         "n_seeds": "seeds",
         "n_merged": "duplicates that became one task",
-        "pipelines": "for each pipeline: pipeline, n_candidates, n_tasks, n_units, seconds (predicted work)",
+        "pipelines": (
+            "for each pipeline: pipeline, n_candidates, n_tasks, n_units, seconds (predicted work),"
+            " accuracy (as below), peak_bytes (predicted memory of a runner on its largest task, 0: unknown)"
+        ),
         "splits": "for each split: split, n_tasks, n_folds, whole (fits on all training rows), n_train (rows)",
         "cost_seconds": "predicted work of one worker",
         "wall_seconds": "predicted time on n_workers workers",
@@ -35,6 +38,10 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "worker_bytes": "predicted memory of one worker",
         "warnings": "what may be a mistake",
         "first": "the tasks that start first: key, pipeline, params, split, fold, seed",
+        "accuracy": (
+            "null without experience; else n_tasks, median, p90: half of these earlier fits and nine tenths of"
+            " them are within these factors of what is predicted without having seen them"
+        ),
         "sureness": "how good the prediction of time is, in words",
         "store": "the folder of the store",
         "difference": f"null without a store; else {DIFFERENCE}",
@@ -52,6 +59,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "counts": COUNTS,
         "store": "the folder of the store",
         "seconds": "how long this run took",
+        "obstacles": "why tasks are left that this run could not get on with, in words; none where all went well",
         "leaderboard": "the best ten of each split, as in results",
         "failures": "as in failures",
         "n_warned": "tasks whose fit warned, by kind of warning",
@@ -68,7 +76,15 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "tasks_per_second": "of the workers alive",
         "left_seconds": "time left at their pace, or null",
         "paused": "whether the sweep is paused",
+        "held": "paused pipelines, each with the reason",
+        "terms": "conditions of claiming: priority (null: as submitted), tenant, concurrency, needs by pipeline",
         "planning": "whether tasks are still being added",
+        "dropped": "results that came too late, when others had taken over",
+        "predicted": (
+            "predicted against real, one object for each pipeline and kind of prediction: pipeline, n_tasks,"
+            " n_learned (0: from formulas), predicted_seconds, real_seconds, ratio, seconds and memory (how far"
+            " one task was off: median and p90 as factors, n), predicted_bytes, real_bytes"
+        ),
         "workers": (
             "id, host, pid, threads, alive, state (starting, running, idle, paused, stopped, gone),"
             " beat_at (its last heartbeat by its own clock, or null), unit,"
@@ -83,7 +99,8 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
     },
     "failures": {
         "failures": (
-            "for each cause: class, fingerprint, n_tasks, pipelines, example (a key), label, error, message, do"
+            "for each cause: class, fingerprint, n_tasks, pipelines, example (a key), label, error, message, do,"
+            " host (null: several), n_forgiven (attempts that were not charged)"
         ),
         "n_tasks": "failed tasks in all",
     },
@@ -114,8 +131,29 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
             " artifacts, failure; null before there is one"
         ),
     },
-    "pause": {"paused": "true", "changed": "false when it was paused already"},
-    "resume": {"paused": "false", "changed": "false when it was not paused", "workers": "workers alive"},
+    "pause": {
+        "paused": "true",
+        "changed": "false when it was paused already",
+        "pipeline": "the pipeline that is held, null for the whole sweep",
+        "reason": "as it was given",
+    },
+    "resume": {
+        "paused": "whether the whole sweep is paused still",
+        "changed": "false when it was not paused",
+        "workers": "workers alive",
+        "held": "pipelines that are held still",
+    },
+    "priority": {
+        "priority": "the priority in force, as a number",
+        "before": "the one before",
+        "changed": "false when it was that already",
+    },
+    "limit": {
+        "running": "tasks of the sweep at once, null for any number",
+        "tenant": "tasks at once of all sweeps of its tenant in the store, or null",
+        "pipelines": "tasks at once of each limited pipeline",
+        "changed": "whether anything was changed",
+    },
     "stop": {
         "workers": "workers that were alive",
         "waited": "whether the command waited for their end",
@@ -131,7 +169,39 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "only": "its filters",
     },
     "logs": {"logs": "for each log: name, path, lines"},
+    "gc": {
+        "due": (
+            "for each thing that may go: kind (sweep, log, artifact, temporary, leftover), store, name, why,"
+            " age_seconds, n_bytes"
+        ),
+        "removed": "those that were removed: none without --yes",
+        "spared": "for each sweep that nothing is taken from: store, why",
+        "n_bytes": "of everything that may go",
+    },
+    "copy": {
+        "sweep": "the sweep's name",
+        "n_entries": "entries of the control chain that both stores have",
+        "n_epochs": "ended epochs that both have",
+        "n_results": "accepted results that both have, those of earlier attempts included",
+        "n_artifacts": "kept files that both have",
+        "n_new_entries": "entries that this call copied",
+        "n_new_epochs": "ended epochs that this call copied",
+        "n_new_artifacts": "kept files that this call copied",
+        "n_left_out": "open leases of dead workers: their tasks are pending in the copy",
+        "target": "the URL or folder of the copy",
+    },
     "compact": {"compacted": "whether there was something", "position": "the entry of the control chain, or null"},
+    "doctor": {
+        "folder": "the folder whose file system was tested",
+        "store": "the store that was read, or null",
+        "problems": "how many findings are problems",
+        "warnings": "how many are warnings",
+        "ok": "how many are neither",
+        "findings": (
+            "for each check: area (machine, versions, file system, clock, store), name, status (ok, warning,"
+            " problem), seen, do, facts (the same as values: sizes in bytes, times in seconds)"
+        ),
+    },
 }
 """Also: `run --background` writes sweep, store, pid, log, submitted; an interrupted run has `continue`."""
 
@@ -139,3 +209,27 @@ ERROR_KEYS = {
     "error": "kind and message; for a sweep file with mistakes also mistakes: file, key, message of each",
 }
 """What a command that fails writes instead."""
+
+OTHER_KEYS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "status": (
+        "of a store with several sweeps",
+        {
+            "store": "the store",
+            "sweeps": (
+                "for each sweep, most urgent first: sweep, store, state, priority, counts, workers (alive),"
+                " last_activity_at"
+            ),
+        },
+    ),
+    "explain": (
+        "with --pending",
+        {
+            "pending": "tasks that wait",
+            "reasons": (
+                "for each reason to wait, most important first: cause (paused, no-worker, held, unmet, drained,"
+                " limit, lost, put-off, leased, queued), n_tasks, pipelines, why, do"
+            ),
+        },
+    ),
+}
+"""What a command writes instead, under the condition that stands first."""

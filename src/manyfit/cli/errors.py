@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-OK, BROKEN, WRONG, WITH_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
+OK, BROKEN, WRONG, WITH_FAILURES, STUCK, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """The exit codes of manyfit, as `manyfit --help` lists them."""
 
 LONGEST_KEY = 36

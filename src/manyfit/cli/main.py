@@ -1,6 +1,7 @@
 """The command ``manyfit``: its commands, its exit codes, and the one place where errors become messages."""
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,12 +10,27 @@ from typing import Annotated, Any
 import typer
 
 from manyfit._version import __version__
-from manyfit.cli.commands import control, inspection, logs, outcome, planning, running, starting
+from manyfit.cli import options
+from manyfit.cli.commands import (
+    cleaning,
+    control,
+    doctor,
+    explaining,
+    logs,
+    moving,
+    outcome,
+    planning,
+    running,
+    starting,
+    status,
+    terms,
+)
 from manyfit.model.errors import Interrupted
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected error; 2 wrong use or a mistake in the sweep;"
-    " 3 the sweep finished with failed tasks; 130 interrupted (nothing is lost)."
+    " 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
+    " 130 interrupted (nothing is lost)."
 )
 
 app = typer.Typer(
@@ -44,7 +60,7 @@ def manyfit(
     Train many models: declare a sweep in a file, run it, see the result.
 
     Begin with `manyfit init`, `manyfit plan sweep.toml` and `manyfit run sweep.toml`. Every command takes
-    the sweep file, the folder of its store or the sweep's name, and has --json.
+    the sweep file, the folder or URL of its store or the sweep's name, and has --json.
     """
 
 
@@ -61,27 +77,53 @@ def interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def addressed(command: Callable[..., None]) -> Callable[..., None]:
+    """
+    Return *command* with the option --store, where it takes a sweep and has no such option of its own.
+
+    The command then gets the sweep as its URL: whatever it says to do next works as it stands.
+    """
+    signature = inspect.signature(command)
+    names = signature.parameters
+    if "sweep" not in names or "store" in names:
+        return command
+
+    @functools.wraps(command)
+    def call(*arguments: Any, sweep: str, store: str = "", **named: Any) -> None:
+        command(*arguments, sweep=options.target(sweep, store), **named)
+
+    option = inspect.Parameter("store", inspect.Parameter.KEYWORD_ONLY, default="", annotation=options.StoreOption)
+    call.__signature__ = signature.replace(parameters=[*names.values(), option])  # type: ignore[attr-defined]
+    call.__annotations__ = {**command.__annotations__, "store": options.StoreOption}
+    return call
+
+
 for command in (
     starting.init,
     planning.plan,
     running.run,
     running.watch,
-    inspection.status,
+    status.status,
     outcome.results,
     outcome.failures,
     outcome.warnings,
-    inspection.explain,
+    explaining.explain,
     control.pause,
     control.resume,
     control.stop,
     control.cancel,
     control.retry,
+    terms.priority,
+    terms.limit,
     planning.submit,
     running.work,
     logs.logs,
     outcome.compact,
+    moving.copy,
+    cleaning.gc,
+    doctor.doctor,
 ):
-    app.command()(interruptible(command))
+    app.command()(interruptible(addressed(command)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,3 +32,15 @@ class UnitState:
     epoch: int
     holder: WorkerId | None
     end: End | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedEpoch:
+    """An epoch that ended, whole: who held it, what was accepted under it, how it ended."""
+
+    segment: SegmentId
+    unit: UnitId
+    epoch: int
+    worker: WorkerId
+    lines: bytes
+    end: End

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from manyfit.contracts.accepted import AcceptedBlock, UnitState
+from manyfit.contracts.accepted import AcceptedBlock, EndedEpoch, UnitState
+from manyfit.contracts.artifacts import ArtifactStore
 from manyfit.model.control import Action, AddSegment, Entry
 from manyfit.model.keys import SegmentId, UnitId, WorkerId
 from manyfit.model.lease import End, Lease
@@ -14,7 +15,12 @@ from manyfit.model.unit import Unit
 from manyfit.model.worker import Beat, WorkerInfo
 
 Wanted = Callable[[Unit, int], bool]
-"""Tells whether the task with this index of a root unit is wanted by the worker that asks."""
+"""
+Tells whether the task with this index of a root unit is wanted by the worker that asks.
+
+A function wants the same for ever: a store may remember what it said. To want something else, hand over
+another function.
+"""
 
 
 class Store(Protocol):
@@ -31,26 +37,34 @@ class Store(Protocol):
 
     1. At most one accepted record for each (task, generation, attempt).
     2. What was accepted stays accepted.
-    3. Every accepted byte was durable before the end that covers it.
+    3. Every accepted byte is durable before the end that covers it, or together with it.
     4. Work that is left can always be claimed again.
     5. A unit that ended DONE has every task settled: done, failed for good, or cancelled before.
     6. Epoch e+1 of a unit exists only if epoch e has ended.
     7. The artifacts of an accepted result exist and match their SHA-256.
     8. A claim whose position covers a cancellation contains none of the cancelled tasks.
-    9. Attempts at a task stay within the limits of its segment.
+    9. Attempts charged to a task stay within the limits of its segment.
     10. Two readers of one state get the same bytes, before and after compaction.
+    11. Leases that are open at once stay within the limits of concurrency in force.
+    12. A lease holds nothing that needs more than its worker offers, and nothing of a held pipeline.
+
+    `url` names the sweep for `manyfit.connect`; `sweep` is its name.
     """
 
     url: str
+    sweep: str
+    artifacts: ArtifactStore
 
     # -- the control chain and the plan ------------------------------------------------------------
 
     def entries(self, since: int = 0) -> Sequence[Entry]:
         """Return the entries after position *since*, in order. A backend may lag behind; it never reorders."""
 
-    def append(self, action: Action, *, position: int) -> Entry:
+    def append(self, action: Action, *, position: int, by: str | None = None, at: float | None = None) -> Entry:
         """
         Append *action* as entry *position*, which must be one more than the last entry read.
+
+        *by* and *at* are this handle's name and clock, unless the entry is a copy of another store's.
 
         Raises `PositionTaken` when another writer was first; nothing has happened then. Repeating an
         append whose reply was lost raises `PositionTaken` as well: read the entry and compare.
@@ -66,6 +80,9 @@ class Store(Protocol):
     def segment(self, segment: SegmentId) -> Segment:
         """Return a submitted segment, verified against its checksum. Raises `NotFound`, `StoreCorrupt`."""
 
+    def unit(self, unit: UnitId) -> Unit:
+        """Return the planned unit that *unit* is, or is a part of. Raises `NotFound`."""
+
     # -- workers -----------------------------------------------------------------------------------
 
     def register(self, worker: WorkerInfo) -> None:
@@ -74,13 +91,17 @@ class Store(Protocol):
     def beat(self, worker: WorkerId, beat: Beat) -> None:
         """Replace the heartbeat of *worker*. Cheap; not necessarily durable."""
 
-    def claim(self, worker: WorkerId, *, wanted: Wanted | None = None) -> Lease | None:
+    def claim(self, worker: WorkerId, *, wanted: Wanted | None = None, request: str = "") -> Lease | None:
         """
-        Lease the next unit that has wanted tasks left, in plan order, to *worker*.
+        Lease the next unit that has wanted tasks left, by priority, then in plan order, to *worker*.
 
         The lease holds those tasks of the unit that are left, active and not cancelled; it may be a
-        unit that another worker gave back or lost. None means that nothing can be claimed now: see
-        `finished` for whether anything ever can. A worker holds at most one lease.
+        unit that another worker gave back or lost. Units of held pipelines, units that need what the
+        worker, as it registered, does not offer, and units beyond a limit of concurrency are passed over.
+        None means that nothing can be claimed now: see `finished` for whether anything ever can.
+
+        A worker holds at most one lease: a second claim raises `Refused`, unless it repeats the
+        *request* under which the lease that is still open was claimed; then it returns that lease.
         """
 
     def finished(self) -> bool:
@@ -90,12 +111,19 @@ class Store(Protocol):
         """
         Write result *lines* (JSON, one `TaskResult` each, newline-terminated) under *lease*.
 
-        They survive the death of this process at once, and of the host after the next `sync`; they are
-        accepted when the epoch ends with them inside its spans.
+        They survive the death of this process and of its host after the next `sync`, that of this process
+        at once where they go to a file. A `record` that finds lines waiting for 0.05 s, or 256 kB of them,
+        syncs by itself. They are accepted when the epoch ends with them inside its spans. May raise
+        `LeaseLost` when the epoch was ended by another, or drop them without a word: `complete` tells in
+        any case.
         """
 
     def sync(self) -> int:
-        """Make everything recorded so far durable. Returns the number of bytes that were waiting."""
+        """
+        Make everything recorded and ended so far durable. Returns how many bytes of results were waiting.
+
+        May raise `LeaseLost`, as `record`.
+        """
 
     def complete(self, lease: Lease, end: End) -> None:
         """
@@ -104,6 +132,15 @@ class Store(Protocol):
         `end.spans` is filled in by the store. Implies `sync`. Repeating it with the same lease is
         harmless. Raises `LeaseLost` when the epoch was already ended by another; what lay beyond that
         end is dropped.
+        """
+
+    def cycle(self, lease: Lease, end: End, *, wanted: Wanted | None = None, request: str = "") -> Lease | None:
+        """
+        `complete` and then `claim`, in one step where the backend can: what it costs is one transaction.
+
+        The end is durable after the next `sync`, for which a caller should not wait longer than 0.05 s, or
+        as soon as anybody was told of it by `finished`, `accepted` or `epochs`. Raises what `complete`
+        raises; nothing was claimed then.
         """
 
     def expire(self, workers: Sequence[WorkerId] | None = None) -> int:
@@ -129,6 +166,17 @@ class Store(Protocol):
 
         Two handles yield the same bytes for the same epochs. Raises `StoreCorrupt` when accepted bytes
         fail their checksum.
+        """
+
+    def epochs(self) -> Iterator[EndedEpoch]:
+        """Yield every epoch that ended, parents before their children, each unit's in order."""
+
+    def adopt(self, ended: EndedEpoch) -> bool:
+        """
+        Take over an epoch that ended in another store of the same plan; whether it was new here.
+
+        The segment must be there, and all earlier epochs of the unit must have ended. `end.spans` are
+        those of this store. Raises `Refused` when the epoch is open here, or ended in another way.
         """
 
     def bases(self) -> Sequence[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from manyfit.declare.complaints import mistakes_of
+from manyfit.declare.conditions import disagreements
 from manyfit.declare.files import read_mapping
 from manyfit.declare.schema import SweepFile
 from manyfit.model.mistake import Mistake
@@ -37,7 +38,9 @@ def content_of(path: Path) -> Mapping[str, Any] | Mistake:
 
 def from_mapping(mapping: Mapping[str, Any], file: str = "") -> tuple[SweepSpec | None, list[Mistake]]:
     """Read a sweep from a mapping with the schema of a sweep file; *file* is named in the mistakes."""
+    between = list(disagreements(mapping, file))
     try:
-        return SweepFile.model_validate(mapping).spec(), []
+        spec = SweepFile.model_validate(mapping).spec()
     except ValidationError as error:
-        return None, mistakes_of(error, SweepFile, file)
+        return None, [*mistakes_of(error, SweepFile, file), *between]
+    return (None, between) if between else (spec, [])

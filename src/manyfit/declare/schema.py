@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
-from manyfit.declare import quantities, searches, selections
+from manyfit.declare import conditions, quantities, searches, selections
 from manyfit.declare.complaints import Complaints, received, shown, unknown, wrong
+from manyfit.declare.conditions import ConcurrencyTable, NeedsTable, RetentionTable
+from manyfit.declare.table import Count, Name, Table, Text
 from manyfit.model.sweep import (
+    MAX_PRIORITY,
     PRIORITIES,
     DataSpec,
     Distribution,
@@ -38,8 +41,10 @@ def _problem(value: Any) -> Problem:
 
 def _priority(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > MAX_PRIORITY:
+            wrong(f"{value} is out of range; a priority is between -{MAX_PRIORITY} and {MAX_PRIORITY}")
         return value
-    if value not in PRIORITIES:
+    if not isinstance(value, str) or value not in PRIORITIES:
         wrong(f"{unknown(str(value), PRIORITIES, 'priority')}, or an integer")
     return PRIORITIES[value]
 
@@ -79,6 +84,13 @@ def _predictions(value: Any) -> bool:
     if not isinstance(value, bool):
         wrong(f'{received(value)}; "all", "none", true or false is wanted')
     return value
+
+
+def _memory_cap(value: Any) -> int:
+    found = quantities.memory_bytes(value)
+    if found is None:
+        wrong(f'{shown(value)} is no amount of memory; without a cap it is four times memory: write "8GiB"')
+    return found
 
 
 def _count(value: Any) -> int | None:
@@ -146,17 +158,10 @@ def _feature_set(value: Any, name: str) -> FeatureSet:
     return FeatureSet(name=name, include=include, exclude=exclude)
 
 
-Name = Annotated[str, PlainValidator(quantities.name)]
-Text = Annotated[str, PlainValidator(quantities.text)]
-Count = Annotated[int, PlainValidator(lambda value: quantities.whole(value, 1))]
 Steps = Annotated[tuple[StepSpec, ...], PlainValidator(searches.steps)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataTable(_Table):
+class DataTable(Table):
     """The table [data], or the source alone as a text."""
 
     source: Text
@@ -190,7 +195,7 @@ class DataTable(_Table):
         return DataSpec(**{key: getattr(self, key) for key in type(self).model_fields})
 
 
-class PrepareTable(_Table):
+class PrepareTable(Table):
     """The table [prepare]."""
 
     steps: Steps
@@ -200,13 +205,14 @@ class PrepareTable(_Table):
         return Prepare(steps=self.steps, grid=self.grid)
 
 
-class PipelineTable(_Table):
+class PipelineTable(Table):
     """One table [pipelines.NAME]."""
 
     steps: Steps
     grid: Annotated[tuple[Grid, ...], PlainValidator(searches.grids)] = ({},)
     space: Annotated[Mapping[str, Distribution], PlainValidator(searches.space)] = Field(default_factory=dict)
     draws: Count = 0
+    needs: NeedsTable | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "PipelineTable":
@@ -222,18 +228,34 @@ class PipelineTable(_Table):
         return PipelineSpec(name=name, steps=self.steps, grids=self.grid, space=self.space, draws=self.draws)
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """The table [limits]."""
 
     time: Annotated[float, PlainValidator(quantities.seconds)] = Limits().time_seconds
     memory: Annotated[int | None, PlainValidator(quantities.memory_bytes)] = None
+    memory_cap: Annotated[int | None, PlainValidator(_memory_cap)] = None
     attempts: Count = Limits().attempts
 
+    @model_validator(mode="after")
+    def _check(self) -> "LimitsTable":
+        complaints = Complaints()
+        if self.memory_cap is not None and self.memory is None:
+            complaints.add("needs memory = ..., the limit of a first attempt", "memory_cap")
+        elif self.memory_cap is not None and self.memory is not None and self.memory_cap < self.memory:
+            complaints.add("is below memory, the limit of a first attempt; give at least that", "memory_cap")
+        complaints.raise_any()
+        return self
+
     def spec(self) -> Limits:
-        return Limits(time_seconds=self.time, memory_bytes=self.memory, attempts=self.attempts)
+        return Limits(
+            time_seconds=self.time,
+            memory_bytes=self.memory,
+            attempts=self.attempts,
+            memory_cap_bytes=self.memory_cap,
+        )
 
 
-class KeepTable(_Table):
+class KeepTable(Table):
     """The table [keep]."""
 
     models: Annotated[tuple[Models, int], PlainValidator(_models)] = (Models.NONE, 0)
@@ -243,7 +265,7 @@ class KeepTable(_Table):
         return Keep(models=self.models[0], n_best=self.models[1], predictions=self.predictions)
 
 
-class WorkersTable(_Table):
+class WorkersTable(Table):
     """The table [workers]."""
 
     count: Annotated[int | None, PlainValidator(_count)] = None
@@ -253,7 +275,7 @@ class WorkersTable(_Table):
         return WorkersSpec(count=self.count, threads=self.threads)
 
 
-class SweepFile(_Table):
+class SweepFile(Table):
     """A whole sweep file."""
 
     name: Name
@@ -267,9 +289,14 @@ class SweepFile(_Table):
     score_train: Annotated[bool, PlainValidator(quantities.flag)] = True
     seeds: Annotated[tuple[int, ...], PlainValidator(_seeds)] = (0,)
     priority: Annotated[int, PlainValidator(_priority)] = PRIORITIES["normal"]
+    tenant: Name = ""
+    store: Annotated[str, PlainValidator(conditions.store)] = ""
+    concurrency: ConcurrencyTable = ConcurrencyTable()
+    needs: NeedsTable = NeedsTable()
     limits: LimitsTable = LimitsTable()
     keep: KeepTable = KeepTable()
     workers: WorkersTable = WorkersTable()
+    retention: RetentionTable = RetentionTable()
 
     @model_validator(mode="after")
     def _check(self) -> "SweepFile":
@@ -283,6 +310,7 @@ class SweepFile(_Table):
 
     def spec(self) -> SweepSpec:
         splits = self.splits or {"cv": selections.split(DEFAULT_FOLDS)}
+        own_needs = {name: table.needs for name, table in self.pipelines.items()}
         return SweepSpec(
             name=self.name,
             data=self.data.spec(),
@@ -298,6 +326,11 @@ class SweepFile(_Table):
             limits=self.limits.spec(),
             keep=self.keep.spec(),
             workers=self.workers.spec(),
+            store=self.store,
+            tenant=self.tenant,
+            concurrency=self.concurrency.spec(),
+            needs=conditions.resolved_needs(self.needs, own_needs),
+            retention=self.retention.spec(),
         )
 
 

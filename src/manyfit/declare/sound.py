@@ -29,8 +29,9 @@ def sound_part(mapping: Mapping[str, Any]) -> Sound | None:
     """
     Return the sweep without what is broken in it; None when too little is left to check.
 
-    A broken value of a searched parameter costs that parameter, any other mistake in a pipeline, split
-    or feature set costs all of it: what is left then makes no mistakes that the file does not have.
+    A broken value of a searched parameter costs that parameter, a mistake in the needs of a pipeline its
+    needs, any other mistake in a pipeline, split or feature set costs all of it: what is left then makes no
+    mistakes that the file does not have.
     """
     part = copy.deepcopy(dict(mapping))
     data = True
@@ -50,6 +51,8 @@ def _entry(location: Location) -> Location:
     """Return the place of the whole entry that a mistake spoils."""
     if location[:1] and location[0] == "pipelines" and len(location) > 3 and location[2] in _SEARCHED:
         return location[:5] if isinstance(location[3], int) else location[:4]
+    if location[:1] == ("pipelines",) and location[2:3] == ("needs",):
+        return location[:3]
     return location[:2] if location[:1] and location[0] in _NAMED else location[:1]
 
 

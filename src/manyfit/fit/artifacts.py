@@ -17,6 +17,9 @@ from manyfit.model.errors import StoreCorrupt, StoreError
 FOLDER_VARIABLE = "MANYFIT_ARTIFACTS"
 """Environment variable in which a worker tells its runner the absolute path of the artifacts folder."""
 
+WHOLE_VARIABLE = "MANYFIT_ARTIFACTS_WHOLE"
+"""Environment variable that is set where the folder is emptied while a runner writes: only whole files then."""
+
 NAME = "artifacts"
 
 
@@ -24,13 +27,17 @@ class Artifacts:
     """
     The artifacts folder of one store; `writer` names the pack file of this process and is never used twice.
 
+    With `whole` there are no pack files: everything is a file of its own that is renamed when it is
+    complete, so that somebody else may take it away.
+
     Whatever a method returns is durable. File names in results start with "artifacts/", so that they
     are relative to the folder of the store.
     """
 
-    def __init__(self, folder: Path, writer: str) -> None:
+    def __init__(self, folder: Path, writer: str, *, whole: bool = False) -> None:
         self._folder = folder
         self._writer = writer
+        self._whole = whole
         self._pack: Path | None = None
 
     def put(self, content: bytes) -> dict[str, Any]:
@@ -47,7 +54,9 @@ class Artifacts:
         return {"file": f"{NAME}/{sha256[:2]}/{sha256}", "sha256": sha256, "length": len(content)}
 
     def append(self, content: bytes) -> dict[str, Any]:
-        """Append *content* to the pack file of this process."""
+        """Append *content* to the pack file of this process, where it may have one."""
+        if self._whole:
+            return self.put(content)
         if self._pack is None:
             _make_folder(self._folder / "predictions")
             self._pack = self._folder / "predictions" / f"{self._writer}.pack"
@@ -85,7 +94,8 @@ def artifacts_from_environment() -> Artifacts | None:
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return None
-    return Artifacts(Path(folder), f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
+    writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return Artifacts(Path(folder), writer, whole=bool(os.environ.get(WHOLE_VARIABLE)))
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

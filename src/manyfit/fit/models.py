@@ -50,28 +50,31 @@ def load_model(path: Path | str, *, sha256: str | None = None, trusted: Sequence
     when it contains any other type. A classifier predicts class codes: positions in the list `classes`
     beside the file's name in the result.
     """
+    return model_of(_read(Path(path)), path, sha256=sha256, trusted=trusted)
+
+
+def model_of(content: bytes, name: Path | str, *, sha256: str | None = None, trusted: Sequence[str] = ()) -> Any:
+    """Return the fitted estimator that *content*, which a sweep kept as *name*, is (see `load_model`)."""
     import skops.io
 
-    content = _read(Path(path), sha256)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise Refused(f"{name} does not match its checksum {sha256[:12]}; it was changed after it was kept")
     try:
         unknown = sorted(set(foreign_types(content)) - set(trusted))
         if unknown:
             raise Refused(
-                f"{path} contains {', '.join(unknown)}; if you trust where it comes from, load it with "
+                f"{name} contains {', '.join(unknown)}; if you trust where it comes from, load it with "
                 f"trusted={unknown!r}"
             )
         return skops.io.loads(content, trusted=[*TRUSTED, *trusted])
     except Refused:
         raise
     except Exception as exc:
-        raise Refused(f"{path} cannot be read as a model: {told(type(exc).__name__, exc)}") from exc
+        raise Refused(f"{name} cannot be read as a model: {told(type(exc).__name__, exc)}") from exc
 
 
-def _read(path: Path, sha256: str | None) -> bytes:
+def _read(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as exc:
         raise NotFound(f"there is no model at {path}; keep one with keep.models and run the sweep again") from exc
-    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise Refused(f"{path} does not match its checksum {sha256[:12]}; it was changed after it was kept")
-    return content

@@ -198,12 +198,15 @@ class Pool:
         """
         Have all workers give back what they hold and end, and return how each ended.
 
+        They get SIGINT, as from a person: SIGTERM would tell them that a scheduler takes the machine back.
         Those that have not ended after *timeout* seconds are killed.
         """
         if self._stopped:
             return self.processes
         self._stopped = True
-        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGINT)
+        # For those that are still starting: a shell has its background processes ignore SIGINT.
+        os.close(self._held)
         until = time.monotonic() + timeout
         while any(slot.process.poll() is None for slot in self._slots) and time.monotonic() < until:
             time.sleep(0.01)
@@ -213,7 +216,6 @@ class Pool:
             slot.process.wait()
             if killed:
                 self._on_death(slot.process.pid)
-        os.close(self._held)
         os.close(self._lifeline)
         self.poll()
         return self.processes

@@ -1,8 +1,10 @@
 """The control chain: what people and planners did to a sweep, in one order that everybody agrees on."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from manyfit.model.keys import SegmentId, TaskKey
+from manyfit.model.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +26,29 @@ class AddSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Nobody claims until the next Resume; what runs is stopped at once and given back, uncharged."""
+    """
+    Nobody claims until the next Resume; what runs is stopped at once and given back, uncharged.
+
+    With a *pipeline*, only its tasks are held, and *reason* tells why: a person, or a worker that saw
+    most of them fail alike.
+    """
+
+    pipeline: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
-    """Ends a Pause."""
+    """Ends the Pause of one *pipeline*; without one, every Pause."""
+
+    pipeline: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTerms:
+    """The conditions of claiming are these from here on, for all segments that came before and will come."""
+
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +71,7 @@ class Compacted:
     sha256: str
 
 
-Action = AddSegment | Pause | Resume | Stop | Cancel | Compacted
+Action = AddSegment | Pause | Resume | SetTerms | Stop | Cancel | Compacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +82,32 @@ class Entry:
     action: Action
     by: str
     at: float
+
+
+def terms_in_force(entries: Iterable[Entry]) -> Terms:
+    """Return the conditions of claiming after *entries*, which are the chain from its beginning."""
+    terms = Terms()
+    for entry in entries:
+        if isinstance(entry.action, SetTerms):
+            terms = entry.action.terms
+    return terms
+
+
+def pauses_in_force(entries: Iterable[Entry]) -> Mapping[str, str]:
+    """
+    Return what is paused after *entries*, which are the chain from its beginning, with the reasons.
+
+    The key is the name of a held pipeline, "" for the whole sweep. Of several reasons the last one counts.
+    """
+    paused: dict[str, str] = {}
+    for entry in entries:
+        match entry.action:
+            case Pause(pipeline=pipeline, reason=reason):
+                paused[pipeline] = reason
+            case Resume(pipeline=""):
+                paused.clear()
+            case Resume(pipeline=pipeline):
+                paused.pop(pipeline, None)
+            case _:
+                pass
+    return paused

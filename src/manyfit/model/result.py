@@ -15,9 +15,16 @@ class Outcome(enum.Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LOST = "lost"
+    """The host was to blame; not charged to the task."""
     PREEMPTED = "preempted"
+    """The worker was told to leave; not charged to the task."""
     CANCELLED = "cancelled"
     ABORTED = "aborted"
+
+    @property
+    def charged(self) -> bool:
+        """Whether the attempt counts against the limit of its task."""
+        return self in (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
 class FailureClass(enum.Enum):
@@ -61,7 +68,21 @@ _RETRIED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why an attempt failed. `fingerprint` is equal for failures with the same cause."""
+    """
+    Why an attempt failed. `fingerprint` is equal for failures with the same cause.
+
+    `evidence` has what is known of:
+
+    - `host`, `pid`, `seconds`: where the runner ran, which process it was, and how long the attempt took;
+    - `signal`, `exit_code`: how the runner ended, or for `preempted` the signal that its worker got;
+    - `peak_bytes`, `limit_bytes`, `limit_seconds`: the largest memory, and the limits of this attempt;
+    - `how`: what ended it: "alarm", "SIGTERM", "SIGKILL", "MemoryError", "address space", "cgroup" (its
+      own limit), "kernel" (the memory of the machine) or "killed by the worker"; `memory_by`: what held
+      the memory limit;
+    - `alone`: after it ran out of memory, whether this attempt had the host to itself; False: it waited
+      a minute for others, in vain;
+    - `losses`: how many workers were lost on the task.
+    """
 
     cls: FailureClass
     error: str

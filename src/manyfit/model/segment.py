@@ -19,8 +19,9 @@ class SegmentHeader:
     `Executor`; workers never import it. `spec` is the sweep as JSON values. `folder` is the folder that
     relative paths in the spec start from. `fingerprints` maps data variants to the content keys of the
     data that the plan was made from. `supersedes` counts, by task state ("failed", "done", "cancelled"),
-    the tasks of earlier segments that run again here. `cost_factors` are the corrections by experience
-    that the predicted seconds of the units contain, by pipeline (absent: 1).
+    the tasks of earlier segments that run again here. `costs` is what the predictions were made from,
+    as JSON values (see `manyfit.plan.costs.stored_costs`; empty: unknown). `memory_bytes` is the predicted
+    peak of a runner on the largest task, by pipeline (absent: unknown).
     """
 
     sweep: str
@@ -32,7 +33,8 @@ class SegmentHeader:
     limits: Limits = Limits()
     priority: int = 10
     supersedes: Mapping[str, int] = field(default_factory=dict)
-    cost_factors: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

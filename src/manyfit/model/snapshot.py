@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from manyfit.model.keys import UnitId, WorkerId
+from manyfit.model.terms import Terms
 from manyfit.model.worker import Beat, WorkerInfo
 
 
@@ -47,7 +48,8 @@ class Snapshot:
     What a sweep looks like now.
 
     `per_pipeline` divides the counts by pipeline. `cost_done_seconds` and `cost_seconds` are predicted
-    work, done and in all. `open_units` are leases that have not ended, by unit with their holder.
+    work, done and in all. `open_units` are leases that have not ended, by unit with their holder. `held`
+    are paused pipelines with the reason, `terms` the conditions of claiming in force.
     """
 
     sweep: str
@@ -63,3 +65,10 @@ class Snapshot:
     workers: Sequence[WorkerView] = ()
     open_units: Mapping[UnitId, WorkerId] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    terms: Terms = Terms()
+
+    @property
+    def n_dropped(self) -> int:
+        """Results that came too late and were dropped, as the workers counted them."""
+        return sum(view.beat.n_dropped for view in self.workers if view.beat is not None)

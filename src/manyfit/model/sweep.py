@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from manyfit.model.terms import Concurrency, Needs
+
 __pydantic_config__ = {"extra": "forbid"}
 
 Values = tuple[Any, ...]
@@ -160,11 +162,17 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of one task: seconds of wall time, bytes of memory (None: no limit), attempts in all."""
+    """
+    Limits of one task: seconds of wall time, bytes of memory (None: no limit), attempts in all.
+
+    An attempt after one that ran out of memory is given more, `memory_cap_bytes` at most (None: four
+    times `memory_bytes`).
+    """
 
     time_seconds: float = 3600.0
     memory_bytes: int | None = None
     attempts: int = 3
+    memory_cap_bytes: int | None = None
 
 
 class Models(Enum):
@@ -192,12 +200,34 @@ class WorkersSpec:
     threads: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """
+    How long things are kept, in seconds since the sweep was last worked on; None keeps them for ever.
+
+    A sweep is `completed` when it is settled with at least one success, `failed` when it is settled
+    without any. `logs` are those of workers that ended; `artifacts` those that no result refers to.
+    """
+
+    completed_seconds: float | None = 90 * 86400.0
+    failed_seconds: float | None = 30 * 86400.0
+    logs_seconds: float | None = 7 * 86400.0
+    artifacts_seconds: float | None = 86400.0
+
+
 PRIORITIES: Mapping[str, int] = {"urgent": 30, "high": 20, "normal": 10, "low": 0}
+MAX_PRIORITY = 1_000_000
+"""Priorities are between minus this and this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:
-    """A whole sweep: data x features x prepare x pipelines x splits x folds x seeds, and how to run it."""
+    """
+    A whole sweep: data x features x prepare x pipelines x splits x folds x seeds, and how to run it.
+
+    `store` is the URL of its store ("": a folder beside the sweep file). `needs` are by pipeline, ""
+    for those without any of their own.
+    """
 
     name: str
     data: DataSpec
@@ -213,3 +243,8 @@ class SweepSpec:
     limits: Limits = Limits()
     keep: Keep = Keep()
     workers: WorkersSpec = WorkersSpec()
+    store: str = ""
+    tenant: str = ""
+    concurrency: Concurrency = Concurrency()
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+    retention: Retention = Retention()

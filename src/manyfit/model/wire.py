@@ -22,7 +22,8 @@ def header_to_json(header: SegmentHeader) -> dict[str, Any]:
         "limits": asdict(header.limits),
         "priority": header.priority,
         "supersedes": dict(header.supersedes),
-        "cost_factors": dict(header.cost_factors),
+        "costs": dict(header.costs),
+        "memory_bytes": dict(header.memory_bytes),
     }
 
 
@@ -38,7 +39,9 @@ def header_from_json(value: Mapping[str, Any]) -> SegmentHeader:
         limits=Limits(**value["limits"]),
         priority=value["priority"],
         supersedes=value["supersedes"],
-        cost_factors=value["cost_factors"],
+        # Plans of earlier versions lack them: nothing is known then.
+        costs=value.get("costs", {}),
+        memory_bytes=value.get("memory_bytes", {}),
     )
 
 

@@ -1,9 +1,19 @@
 """Who works, and what a heartbeat says."""
 
 import enum
+import re
 from dataclasses import dataclass
 
 from manyfit.model.keys import UnitId, WorkerId
+
+LABEL_CHARACTERS = 'letters, digits and "_", "-", ".", "=", ":"'
+
+_LABEL = re.compile(r"[A-Za-z0-9_.=:-]+")
+
+
+def is_label(text: str) -> bool:
+    """Whether *text* can be a label of a worker: it has `LABEL_CHARACTERS` only, and at least one."""
+    return _LABEL.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +22,9 @@ class WorkerInfo:
     One worker process, as it registers.
 
     `boot` identifies the running kernel and process namespace, `pid` and `pid_started` the process in
-    it: together they let another process of the same host see that the worker is dead.
+    it: together they let another process of the same host see that the worker is dead. `threads` are
+    the cores it may use, `cores` and `memory_bytes` what its host has, `gpu_bytes` the memory of each GPU
+    that it sees, `labels` what its operator says of it ("gpu=a100", "licence").
     """
 
     id: WorkerId
@@ -25,6 +37,8 @@ class WorkerInfo:
     started_at: float
     cores: int
     memory_bytes: int
+    gpu_bytes: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class WorkerState(enum.Enum):
@@ -34,6 +48,7 @@ class WorkerState(enum.Enum):
     RUNNING = "running"
     IDLE = "idle"
     PAUSED = "paused"
+    DRAINED = "drained"
     STOPPED = "stopped"
 
 
@@ -44,7 +59,8 @@ class Beat:
 
     `unit` and `epoch` name the lease held (None: none), `n_settled` the tasks of that lease that are
     durable and settled, `n_failed` those of them that failed, `index` the task in progress. `n_total`
-    and `n_total_failed` count what this worker settled since it started.
+    and `n_total_failed` count what this worker settled since it started, `n_dropped` the results that it
+    brought too late, when its lease was somebody else's. `note` tells a person why it claims nothing.
     """
 
     counter: int
@@ -58,3 +74,5 @@ class Beat:
     n_total: int = 0
     n_total_failed: int = 0
     memory_bytes: int = 0
+    n_dropped: int = 0
+    note: str = ""

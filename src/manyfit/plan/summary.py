@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.keys import task_key
 from manyfit.model.profile import DataProfile
-from manyfit.plan.costs import Experience
-from manyfit.plan.tasks import Plan
+from manyfit.plan.costs import Accuracy, Experience
+from manyfit.plan.tasks import Plan, TaskTable
 from manyfit.plan.units import Draft
 
 RESULT_BYTES = 900
@@ -20,13 +20,20 @@ RUNNER_BYTES = 190 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSummary:
-    """One pipeline of the plan: numbers of candidates, tasks and units, and predicted seconds in all."""
+    """
+    One pipeline of the plan: numbers of candidates, tasks and units, and predicted seconds in all.
+
+    `accuracy` is that of the prediction for one task on earlier fits that it had not seen (None: it comes from
+    formulas alone). `peak_bytes` is the predicted memory of a runner on the largest task, 0 when unknown.
+    """
 
     pipeline: str
     n_candidates: int
     n_tasks: int
     n_units: int
     seconds: float
+    accuracy: Accuracy | None = None
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +69,7 @@ class PlanSummary:
     The plan in numbers.
 
     `wall_seconds` is the prediction for `n_workers` workers; `n_measured` counts the finished tasks that
-    it learned from (0: formulas alone, good to a factor of about 3).
+    it learned from (0: formulas alone, good to a factor of about 3), `accuracy` how far it was off for them.
     """
 
     sweep: str
@@ -82,13 +89,19 @@ class PlanSummary:
     worker_bytes: int
     warnings: Sequence[str]
     first: Sequence[FirstTask]
+    accuracy: Accuracy | None = None
 
     @property
     def sureness(self) -> str:
         """Say how good the prediction of time is."""
         if not self.n_measured:
             return "estimate from formulas, no earlier fits: rough, a factor of 3 either way"
-        return f"estimate from {self.n_measured:,} earlier fits"
+        if self.accuracy is None:
+            return f"estimate from {self.n_measured:,} earlier fits"
+        return (
+            f"estimate from {self.n_measured:,} earlier fits, half of them within a factor"
+            f" {self.accuracy.median:.1f}, nine tenths within {self.accuracy.p90:.1f}"
+        )
 
 
 def summarise(
@@ -110,6 +123,8 @@ def summarise(
             n_tasks=len(table),
             n_units=units.get(name, 0),
             seconds=sum(table.seconds),
+            accuracy=_accuracy(plan, table, experience),
+            peak_bytes=draft.header.memory_bytes.get(name, 0),
         )
         for name, table in plan.tasks.items()
     ]
@@ -131,10 +146,25 @@ def summarise(
         n_workers=draft.n_workers,
         n_measured=experience.n_tasks,
         disk_bytes=plan.n_tasks * RESULT_BYTES + 220 * len(plan.candidates),
-        worker_bytes=RUNNER_BYTES + 3 * max((profile.n_bytes for profile in profiles.values()), default=0),
+        worker_bytes=_worker_bytes(draft, profiles),
         warnings=tuple(plan.warnings),
         first=first,
+        accuracy=experience.accuracy,
     )
+
+
+def _accuracy(plan: Plan, table: TaskTable, experience: Experience) -> Accuracy | None:
+    if not len(table):
+        return None
+    first = plan.candidates[table.candidates[0]]
+    found = experience.seconds.of(first.pipeline, tuple(step.use for step in first.steps))
+    return None if found is None else found.accuracy
+
+
+def _worker_bytes(draft: Draft, profiles: Mapping[str, DataProfile]) -> int:
+    """Return the memory of one worker: the largest peak that experience predicts, else a rough sum."""
+    rough = RUNNER_BYTES + 3 * max((profile.n_bytes for profile in profiles.values()), default=0)
+    return max(draft.header.memory_bytes.values(), default=rough)
 
 
 def _splits(plan: Plan, n_of_cell: Mapping[int, int]) -> list[SplitSummary]:

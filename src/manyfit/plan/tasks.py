@@ -112,6 +112,20 @@ def make_plan(expansion: Expansion, costs: CostModel) -> Plan:
     )
 
 
+def peaks(costs: CostModel, plan: Plan) -> dict[str, int]:
+    """Return the predicted peak bytes of a runner on the largest task of each pipeline that is known."""
+    if not costs.experience.memory:
+        return {}
+    sizes: dict[str, set[int]] = {}
+    for cell in plan.cells:
+        sizes.setdefault(cell.variant, set()).add(cell.n_train)
+    found = {}
+    for name, table in plan.tasks.items():
+        made = [plan.candidates[i] for i in set(table.candidates)]
+        found[name] = max((costs.memory_bytes(one, n) for one in made for n in sizes[one.variant]), default=0)
+    return {name: peak for name, peak in found.items() if peak}
+
+
 def _n_cells(expansion: Expansion) -> int:
     """Return the number of cells of one data variant: a merged candidate saves that many tasks."""
     return max((sum(len(group.cells) for group in groups) for groups in expansion.groups.values()), default=0)

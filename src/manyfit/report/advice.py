@@ -13,8 +13,8 @@ ADVICE: Mapping[FailureClass, str] = {
     FailureClass.TIMEOUT: "manyfit retry --class timeout --time x2",
     FailureClass.CRASH: "manyfit logs shows the last words; then manyfit retry --class crash",
     FailureClass.PREEMPTED: "manyfit retry --class preempted",
-    FailureClass.HOST_LOST: "check the memory of the host, its workers died; then manyfit retry --class host-lost",
-    FailureClass.INFRASTRUCTURE: "check disk and network; then manyfit retry --class infrastructure",
+    FailureClass.HOST_LOST: "manyfit doctor on the host, its workers died; then manyfit retry --class host-lost",
+    FailureClass.INFRASTRUCTURE: "manyfit doctor on the host; then manyfit retry --class infrastructure",
     FailureClass.ENVIRONMENT: "install what is named; then manyfit retry --class environment",
 }
 """What a person can do about failures of each class."""

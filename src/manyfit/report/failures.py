@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from manyfit.contracts.store import Store
 from manyfit.model.errors import told
-from manyfit.model.result import FailureClass
+from manyfit.model.keys import WorkerId
+from manyfit.model.result import FailureClass, Outcome
 from manyfit.report.advice import ADVICE
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import label_of
 
 _EXAMPLE = ("key", "pipeline", "params", "split", "fold", "seed", "failure_error", "failure_message")
-_READ = NEEDED | {*_EXAMPLE, "outcome", "failure_class", "failure_fingerprint"}
+_READ = NEEDED | {*_EXAMPLE, "outcome", "worker", "failure_class", "failure_fingerprint"}
+_CAUSE = ("failure_class", "failure_fingerprint")
+_FORGIVEN = [outcome.value for outcome in (Outcome.LOST, Outcome.PREEMPTED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +27,9 @@ class FailureGroup:
     Failed tasks with one cause.
 
     `key`, `label`, `error` and `message` are those of one example: the task with the smallest key. `pipelines` are
-    all that have the failure; `do` is the next step.
+    all that have the failure; `do` is the next step. `host` is where all of them failed, "" when they failed on
+    several hosts, or when the sweep never ran on another. `n_forgiven` counts attempts of these tasks that were
+    not charged: the host was to blame, or the worker was told to leave.
     """
 
     cls: FailureClass
@@ -35,6 +41,17 @@ class FailureGroup:
     error: str
     message: str
     do: str
+    host: str = ""
+    n_forgiven: int = 0
+
+    @property
+    def where(self) -> str:
+        """What speaks of the host rather than of the tasks, in words; "" when nothing does."""
+        told = [f"all on host {self.host}"] if self.host and self.count > 1 else []
+        if self.n_forgiven:
+            plural = "attempts of these tasks were" if self.n_forgiven > 1 else "attempt of these tasks was"
+            told.append(f"{self.n_forgiven} {plural} forgiven, since the host or its scheduler was to blame")
+        return "; ".join(told)
 
     @property
     def what(self) -> str:
@@ -47,29 +64,46 @@ def failures(store: Store) -> list[FailureGroup]:
     """Return the failed tasks of *store* by class and fingerprint, largest group first."""
     frame = load_results(store, leave_out=frozenset(COLUMNS) - _READ).frame
     failed = frame.filter(pl.col("outcome") == "failed")
-    groups = failed.group_by("failure_class", "failure_fingerprint").agg(
+    groups = failed.group_by(*_CAUSE).agg(
         pl.len().alias("count"),
         pl.col("pipeline").unique().sort().alias("pipelines"),
+        pl.col("worker").unique().alias("workers"),
         pl.struct(_EXAMPLE).sort_by("key").first().alias("example"),
     )
-    ordered = groups.sort("count", "failure_class", "failure_fingerprint", descending=[True, False, False])
-    return [_group(row) for row in ordered.collect(engine="streaming").iter_rows(named=True)]
+    ordered = groups.sort("count", *_CAUSE, descending=[True, False, False])
+    rows = list(ordered.collect(engine="streaming").iter_rows(named=True))
+    hosts = {view.info.id: view.info.host for view in store.snapshot().workers} if rows else {}
+    forgiven = _forgiven(store, failed) if rows else {}
+    return [_group(row, hosts, forgiven) for row in rows]
 
 
-def _group(row: Mapping[str, object]) -> FailureGroup:
+def _forgiven(store: Store, failed: pl.LazyFrame) -> Mapping[tuple[str, str], int]:
+    """Return how many attempts at the *failed* tasks were not charged, by class and fingerprint of the failure."""
+    every = load_results(store, current=False, leave_out=frozenset(COLUMNS) - NEEDED - {"outcome"}).frame
+    excused = every.filter(pl.col("outcome").is_in(_FORGIVEN)).select("key", "generation")
+    counts = excused.join(failed.select("key", "generation", *_CAUSE), on=["key", "generation"])
+    rows = counts.group_by(*_CAUSE).len().collect(engine="streaming").iter_rows()
+    return {(cls, digits): count for cls, digits, count in rows}
+
+
+def _group(
+    row: Mapping[str, Any], hosts: Mapping[WorkerId, str], forgiven: Mapping[tuple[str, str], int]
+) -> FailureGroup:
     example = row["example"]
-    assert isinstance(example, dict)
     cls = FailureClass(row["failure_class"] or "crash")
+    found = {hosts.get(WorkerId(worker), "") for worker in row["workers"]}
     return FailureGroup(
         cls=cls,
         fingerprint=str(row["failure_fingerprint"] or ""),
-        count=int(str(row["count"])),
-        pipelines=tuple(row["pipelines"]),  # type: ignore[arg-type]
+        count=row["count"],
+        pipelines=tuple(row["pipelines"]),
         key=example["key"],
         label=_label(example),
         error=example["failure_error"] or "",
         message=example["failure_message"] or "",
         do=ADVICE[cls],
+        host=found.pop() if len(found) == 1 and len(set(hosts.values())) > 1 else "",
+        n_forgiven=forgiven.get((row["failure_class"], row["failure_fingerprint"]), 0),
     )
 
 

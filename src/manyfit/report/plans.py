@@ -3,10 +3,12 @@
 import html
 from collections.abc import Sequence
 
-from manyfit.plan.summary import PlanSummary, SplitSummary
-from manyfit.report.texts import show_bytes, show_duration
+from manyfit.plan.summary import PipelineSummary, PlanSummary, SplitSummary
+from manyfit.report.texts import show_bytes, show_duration, show_factor
 
 HEADERS = ("pipeline", "candidates", "tasks", "units", "predicted")
+LEARNED = ("half within", "90% within", "memory")
+"""Further columns of a plan that learned from finished tasks."""
 
 
 def headline(summary: PlanSummary) -> str:
@@ -38,12 +40,35 @@ def _fits(split: SplitSummary) -> str:
     return " and ".join(filter(None, (folds, whole)))
 
 
+def headers(summary: PlanSummary) -> Sequence[str]:
+    """Return the headers of `rows`."""
+    return (*HEADERS, *LEARNED) if _learned(summary) else HEADERS
+
+
 def rows(summary: PlanSummary) -> list[Sequence[str]]:
-    """Return one row for each pipeline under `HEADERS`."""
+    """Return one row for each pipeline under `headers`."""
     return [
-        (row.pipeline, f"{row.n_candidates:,}", f"{row.n_tasks:,}", f"{row.n_units:,}", show_duration(row.seconds))
+        (
+            row.pipeline,
+            f"{row.n_candidates:,}",
+            f"{row.n_tasks:,}",
+            f"{row.n_units:,}",
+            show_duration(row.seconds),
+            *(_lessons(row) if _learned(summary) else ()),
+        )
         for row in summary.pipelines
     ]
+
+
+def _learned(summary: PlanSummary) -> bool:
+    return any(row.accuracy is not None for row in summary.pipelines)
+
+
+def _lessons(row: PipelineSummary) -> Sequence[str]:
+    """Return how sure the prediction of a task is, and the memory of a worker."""
+    sure = row.accuracy
+    factors = ("-", "-") if sure is None else (show_factor(sure.median), show_factor(sure.p90))
+    return (*factors, show_bytes(row.peak_bytes) if row.peak_bytes else "-")
 
 
 def closing(summary: PlanSummary) -> str:
@@ -57,8 +82,8 @@ def closing(summary: PlanSummary) -> str:
 
 def plan_text(summary: PlanSummary) -> str:
     """Return the plan as plain text, 80 columns or less for usual names."""
-    table = [HEADERS, *rows(summary)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(HEADERS))]
+    table = [headers(summary), *rows(summary)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
         for row in table
@@ -69,7 +94,7 @@ def plan_text(summary: PlanSummary) -> str:
 
 def plan_html(summary: PlanSummary) -> str:
     """Return the plan as a small HTML table for notebooks."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in HEADERS)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in headers(summary))
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(summary)
     )

@@ -8,9 +8,11 @@ from typing import Any
 from manyfit.contracts.accepted import AcceptedBlock
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Cell
+from manyfit.model.control import AddSegment
 from manyfit.model.keys import CandidateKey, SegmentId, UnitId
 from manyfit.model.segment import Segment
 from manyfit.model.unit import Mode, Unit, root_of
+from manyfit.report.pace import Pace, learned_from
 
 POLL_BYTES = 4 << 20
 """Result lines read by one poll: some 10,000 lines, so that a display stays alive when it joins late."""
@@ -57,6 +59,7 @@ class _Planned:
     cells: Sequence[Cell]
     folded: frozenset[str]
     n_cells: Mapping[tuple[str, str], int]
+    n_learned: int
     keys: dict[int, CandidateKey] = field(default_factory=dict)
 
     def candidate_key(self, position: int) -> CandidateKey:
@@ -72,7 +75,7 @@ class Progress:
     The best candidate of each pipeline so far, kept up to date by `poll`.
 
     Reads each accepted line once. Candidates whose cells are all scored come before those that were lucky with the
-    first fold. `n_failures` counts final failures seen.
+    first fold. `n_failures` counts final failures seen. `pace` compares what tasks took with what was predicted.
     """
 
     store: Store
@@ -80,6 +83,7 @@ class Progress:
     greater_is_better: bool = True
     n_results: int = 0
     n_failures: int = 0
+    pace: Pace = field(default_factory=Pace)
     _seen: set[tuple[UnitId, int]] = field(default_factory=set)
     _segments: dict[SegmentId, _Planned] = field(default_factory=dict)
     _means: dict[tuple[str, str], dict[tuple[str, str], _Mean]] = field(default_factory=dict)
@@ -93,7 +97,15 @@ class Progress:
             n_bytes += len(block.lines)
             if n_bytes >= limit_bytes:
                 break
+        self._plan_one()
         return n_bytes > 0
+
+    def _plan_one(self) -> None:
+        """Tell `pace` of the next segment; one at a time, because each may be large."""
+        for entry in self.store.entries():
+            if isinstance(entry.action, AddSegment) and not self.pace.knows(entry.action.segment):
+                self._planned(entry.action.segment)
+                return
 
     def leaders(self) -> list[Leader]:
         """Return the leader of each pipeline on each split, by split, best first."""
@@ -120,6 +132,8 @@ class Progress:
                 continue
             self.n_results += 1
             self.n_failures += result["outcome"] == "failed"
+            took = sum(result["timings"].values()) if result.get("timings") else None
+            self.pace.ended(planned.n_learned, unit, took if result["outcome"] == "succeeded" else None)
             # A kept model is a fit that was scored before.
             if unit.mode is not Mode.KEEP:
                 self._add(planned, unit, result)
@@ -154,6 +168,7 @@ class Progress:
     def _planned(self, segment: SegmentId) -> _Planned:
         if segment not in self._segments:
             self._segments[segment] = _plan_of(self.store.segment(segment))
+            self.pace.plan(self._segments[segment].segment)
         return self._segments[segment]
 
 
@@ -166,4 +181,5 @@ def _plan_of(segment: Segment) -> _Planned:
             place = (cell.split, cell.variant)
             n_cells[place] = n_cells.get(place, 0) + 1
     units = {unit.id: unit for unit in segment.units}
-    return _Planned(segment=segment, units=units, cells=cells, folded=folded, n_cells=n_cells)
+    n_learned = learned_from(segment)
+    return _Planned(segment=segment, units=units, cells=cells, folded=folded, n_cells=n_cells, n_learned=n_learned)

@@ -2,22 +2,23 @@
 
 import enum
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from manyfit.contracts.accepted import UnitState
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
-from manyfit.model.control import AddSegment, Cancel
+from manyfit.model.control import AddSegment, Cancel, Entry
 from manyfit.model.errors import NotFound, UserError
 from manyfit.model.keys import SegmentId, TaskKey, UnitId, WorkerId, task_key
-from manyfit.model.lease import End, EndKind, TaskMark
+from manyfit.model.lease import End, TaskMark
 from manyfit.model.result import Failure, FailureClass, Outcome, TaskResult
 from manyfit.model.segment import Segment
 from manyfit.model.snapshot import Snapshot, WorkerView
 from manyfit.model.unit import Unit, root_of
 from manyfit.report.advice import ADVICE, for_sweep
+from manyfit.report.reasons import START, Cause, Situation, ahead, has_left, instant, of_queued, situation
 
 LISTED = 5
 """Keys named when a prefix fits several tasks."""
@@ -105,15 +106,18 @@ class _Facts:
     holder: WorkerView | None
     snapshot: Snapshot
     attempts: tuple[TaskResult, ...]
-    cancelled: bool
+    cancelled: Entry | None
+    waits: Callable[[], Situation]
+    priority: Mapping[SegmentId, int]
     sweep: str
 
 
-def describe(store: Store, key_prefix: str, *, sweep: str = "") -> TaskView:
+def describe(store: Store, key_prefix: str, *, sweep: str = "", n_tenant: int | None = None) -> TaskView:
     """
     Return the task whose key starts with *key_prefix*.
 
-    *sweep* is how the person calls the sweep, for the commands that `why` advises. Reads the plan and the ends of
+    *sweep* is how the person calls the sweep, for the commands that `why` advises; *n_tenant* are the
+    open leases of its tenant in the whole store. Reads the plan and the ends of
     units, and result lines of this task's units only. Raises `NotFound` when there is no such task and `UserError`
     when there are several.
     """
@@ -122,6 +126,8 @@ def describe(store: Store, key_prefix: str, *, sweep: str = "") -> TaskView:
     units = list(store.units())
     own = _own(units, place)
     snapshot = store.snapshot()
+    segments = dict.fromkeys(state.segment for state in units)
+    in_force = snapshot.terms.priority
     held_by = own.holder if own is not None else None
     facts = _Facts(
         found=found,
@@ -132,6 +138,11 @@ def describe(store: Store, key_prefix: str, *, sweep: str = "") -> TaskView:
         snapshot=snapshot,
         attempts=_attempts(store, found.places, units),
         cancelled=_cancelled(store, found.key, place.position),
+        priority={
+            segment: store.segment(segment).header.priority if in_force is None else in_force
+            for segment in segments
+        },
+        waits=lambda: situation(store, n_tenant=n_tenant),
         sweep=sweep,
     )
     return _view(facts)
@@ -174,9 +185,12 @@ def _own(states: Sequence[UnitState], place: _Place) -> UnitState | None:
     return max(own, key=lambda state: len(state.unit), default=None)
 
 
-def _cancelled(store: Store, key: TaskKey, added_at: int) -> bool:
-    later = (entry.action for entry in store.entries(added_at))
-    return any(isinstance(action, Cancel) and (not action.tasks or key in action.tasks) for action in later)
+def _cancelled(store: Store, key: TaskKey, added_at: int) -> Entry | None:
+    """Return the entry that cancelled the task, the first of them."""
+    for entry in store.entries(added_at):
+        if isinstance(entry.action, Cancel) and (not entry.action.tasks or key in entry.action.tasks):
+            return entry
+    return None
 
 
 def _attempts(store: Store, places: Sequence[_Place], states: Sequence[UnitState]) -> tuple[TaskResult, ...]:
@@ -267,7 +281,7 @@ def _state(facts: _Facts) -> TaskState:
     beat = facts.holder.beat if facts.holder is not None else None
     if own is not None and beat is not None and (beat.unit, beat.index) == (own.unit, index):
         return TaskState.RUNNING
-    return TaskState.CANCELLED if facts.cancelled else TaskState.PENDING
+    return TaskState.CANCELLED if facts.cancelled is not None else TaskState.PENDING
 
 
 def _why(facts: _Facts, state: TaskState) -> Iterator[str]:
@@ -279,13 +293,19 @@ def _why(facts: _Facts, state: TaskState) -> Iterator[str]:
         case TaskState.RUNNING:
             yield f"worker {_holder(facts)} runs it now"
         case TaskState.CANCELLED:
-            yield "it was cancelled; a retry runs it again"
+            yield _why_cancelled(facts)
         case TaskState.REMOVED:
             yield "it left the sweep when the sweep was edited; results that it has are kept in the store"
         case TaskState.PENDING:
             yield from _why_pending(facts)
         case _:
             assert_never(state)
+
+
+def _why_cancelled(facts: _Facts) -> str:
+    entry = facts.cancelled
+    who = "" if entry is None else f" by {entry.by} at {instant(entry.at)}"
+    return f"it was cancelled{who}; a retry runs it again"
 
 
 def _why_failed(facts: _Facts) -> Iterator[str]:
@@ -301,22 +321,36 @@ def _why_pending(facts: _Facts) -> Iterator[str]:
     own, snapshot = facts.own, facts.snapshot
     if own is not None and own.end is not None:
         yield from _used(facts, own.end)
-    if snapshot.paused:
-        yield for_sweep("the sweep is paused; it goes on after: manyfit resume", facts.sweep)
     if own is not None and own.holder is not None:
-        if facts.holder is not None and not facts.holder.alive:
-            yield f"its unit is held by worker {own.holder}, which seems dead: the next worker takes it over"
-        else:
-            yield f"its unit is held by worker {own.holder}, which runs the unit's tasks one after another"
+        yield from _why_leased(facts, own)
     else:
         yield _queued(facts)
-    if not any(view.alive for view in snapshot.workers):
-        start = (
-            "no worker is running; start one: manyfit run, or manyfit work from any process that sees the store"
-        )
-        yield for_sweep(start, facts.sweep)
+        reason = of_queued(facts.waits(), facts.place.unit.pipeline)
+        if reason.cause is not Cause.QUEUED:
+            yield for_sweep(reason.why + (f"; next: {reason.do}" if reason.do else ""), facts.sweep)
     if snapshot.planning:
-        yield "planning is not complete: units that are still to come may be claimed before it"
+        yield "the submission has not ended: units that are still to come may be claimed before it"
+
+
+def _why_leased(facts: _Facts, own: UnitState) -> Iterator[str]:
+    if facts.holder is not None and not facts.holder.alive:
+        yield f"its unit is held by worker {own.holder}, which seems dead: the next worker takes it over"
+        if not any(view.alive for view in facts.snapshot.workers):
+            yield for_sweep(f"no worker is alive; next: {START}", facts.sweep)
+        return
+    n_before = _n_before(facts, own)
+    tasks = "1 task" if n_before == 1 else f"{n_before:,} tasks"
+    yield f"its unit is held by worker {_holder(facts)}, which has {tasks} to run before it"
+
+
+def _n_before(facts: _Facts, own: UnitState) -> int:
+    """Return how many tasks of the lease the holder runs first, as far as its last heartbeat tells."""
+    left = [task.index for task in own.end.left()] if own.end is not None else list(own.indices)
+    before = left.index(facts.place.index) if facts.place.index in left else 0
+    beat = facts.holder.beat if facts.holder is not None else None
+    if beat is not None and (beat.unit, beat.epoch) == (own.unit, own.epoch):
+        return max(int(beat.index is not None), before - beat.n_settled)
+    return before
 
 
 def _used(facts: _Facts, end: End) -> Iterator[str]:
@@ -331,20 +365,19 @@ def _used(facts: _Facts, end: End) -> Iterator[str]:
         yield f"{n_attempts} of {facts.place.segment.header.limits.attempts} attempts are used{last}"
     n_losses = dict(end.losses).get(facts.place.index, 0)
     if n_losses:
-        yield f"{n_losses} workers were lost while they ran it"
+        lost = "1 worker was" if n_losses == 1 else f"{n_losses} workers were"
+        yield f"{lost} lost while on it: does it need more memory than the hosts have, or kill its process?"
+    if end.deaths:
+        yield f"its unit lost {end.deaths} workers without a sign of which task it was: it is split to find out"
 
 
 def _queued(facts: _Facts) -> str:
-    waiting = [state.unit for state in facts.units if state.holder is None and _has_left(state)]
+    waiting = [state.unit for state in facts.units if state.holder is None and has_left(state)]
     if facts.own is None or facts.own.unit not in waiting:
         return "its unit is not in the queue yet"
-    return f"its unit is queued at place {waiting.index(facts.own.unit) + 1:,} of {len(waiting):,}"
-
-
-def _has_left(state: UnitState) -> bool:
-    if state.end is None:
-        return True
-    return state.end.kind is not EndKind.SPLIT and TaskMark.LEFT.value in state.end.marks
+    n_before, n_higher = ahead(facts.units, facts.own.unit, facts.priority)
+    urgent = f", {n_higher:,} before it are of higher priority" if n_higher else ""
+    return f"its unit is queued at place {n_before + 1:,} of {len(waiting):,}{urgent}"
 
 
 def _holder(facts: _Facts) -> str:

@@ -1,7 +1,11 @@
 """Numbers, durations, sizes and keys as people read them: rounding and units happen here and nowhere else."""
 
 import math
+from collections.abc import Iterator
 from datetime import datetime
+
+from manyfit.model.sweep import PRIORITIES
+from manyfit.model.terms import Needs, Terms
 
 
 def show_key(key: str) -> str:
@@ -44,6 +48,52 @@ def show_bytes(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1024
     return f"{size:.3g} TiB"
+
+
+def show_priority(priority: int) -> str:
+    """Return a priority by its name, where it has one."""
+    names = {number: name for name, number in PRIORITIES.items()}
+    return names.get(priority, str(priority))
+
+
+def terms_text(terms: Terms) -> str:
+    """Return the conditions of claiming in words; "" when there are none."""
+    return "; ".join(_conditions(terms))
+
+
+def _conditions(terms: Terms) -> Iterator[str]:
+    limits = terms.concurrency
+    if terms.priority is not None:
+        yield f"priority {show_priority(terms.priority)}"
+    if terms.tenant:
+        yield f"tenant {terms.tenant}"
+    for what, most in (("", limits.sweep), (f"of tenant {terms.tenant} ", limits.tenant)):
+        if most is not None:
+            yield f"at most {most} running {what}at once"
+    for pipeline, most in limits.pipelines.items():
+        yield f"at most {most} of {pipeline}"
+    for pipeline, needs in terms.needs.items():
+        if wanted := " and ".join(_needs(needs)):
+            yield f"{pipeline or 'every task'} needs {wanted}"
+
+
+def _needs(needs: Needs) -> Iterator[str]:
+    if needs.cores:
+        yield f"{needs.cores} cores"
+    if needs.memory_bytes:
+        yield f"{show_bytes(needs.memory_bytes)} of memory"
+    if needs.gpus or needs.gpu_memory_bytes:
+        size = f" of {show_bytes(needs.gpu_memory_bytes)}" if needs.gpu_memory_bytes else ""
+        yield f"{max(1, needs.gpus)} GPU{size}"
+    if needs.hosts:
+        yield f"a host like {' or '.join(needs.hosts)}"
+    if needs.labels:
+        yield f"the label {' and '.join(needs.labels)}"
+
+
+def show_factor(factor: float) -> str:
+    """Return a factor: ``x1.2``, ``x0.04``, ``x12``."""
+    return f"x{factor:.2g}" if factor < 1 else f"x{factor:.1f}" if factor < 9.95 else f"x{factor:,.0f}"
 
 
 def show_instant(at: datetime) -> str:

@@ -10,8 +10,8 @@ from manyfit.contracts.executor import Executor, ExecutorFactory, Finished, Star
 from manyfit.model.errors import DataChanged, MissingExtra, UserError
 from manyfit.model.result import Failure, FailureClass, Outcome
 from manyfit.run.failures import failure_of, failure_to_json, fingerprint
-from manyfit.run.guard import Guard, TaskTimeout
-from manyfit.run.messages import Frame, Kind, Order, encode_result, started_frame_of
+from manyfit.run.guard import Guard, MemoryBound, TaskTimeout
+from manyfit.run.messages import SPENT, Frame, Kind, Order, encode_result, started_frame_of
 
 _KEPT_EXECUTORS = 2
 
@@ -44,7 +44,8 @@ class Bench:
         Yield the frames of *order* as they come about; the last is COMPLETE or REFUSED.
 
         An executor that raises is called again with the tasks that are left, so that one task costs
-        no other anything.
+        no other anything. After a task that was interrupted and left something running the order ends
+        early, as SPENT: what is left of it is for another runner.
         """
         todo = {task.index: task for task in order.work.tasks}
         while todo and not self._stopped(order.serial):
@@ -52,6 +53,9 @@ class Bench:
                 yield from self._attempt(order, todo)
             except (DataChanged, MissingExtra) as error:
                 yield Frame(Kind.REFUSED, order.serial, _refusal(error))
+                return
+            if self._guard.spent():
+                yield Frame(Kind.COMPLETE, order.serial, SPENT)
                 return
         yield Frame(Kind.COMPLETE, order.serial)
 
@@ -110,7 +114,10 @@ class Bench:
     def _frame(self, kind: Kind, task: WorkTask, body: Mapping[str, Any]) -> Frame:
         outcome = Outcome.FAILED if kind is Kind.FAILED else Outcome.SUCCEEDED
         known = {"index": task.index, "key": task.key, "outcome": outcome.value, "finished_at": self._clock()}
-        return Frame(kind, task.index, encode_result({**known, **body, "peak_bytes": self._guard.peak_bytes()}))
+        told = {**known, **body, "peak_bytes": self._guard.peak_bytes()}
+        if (bound := self._guard.memory_by()) is not None:
+            told["details"] = _with_bound(body.get("details") or {}, bound)
+        return Frame(kind, task.index, encode_result(told))
 
     def _blame(self, error: BaseException, order: Order) -> Failure:
         """Return what *error* is for the tasks in progress."""
@@ -125,7 +132,9 @@ class Bench:
             return replace(failure, fingerprint=fingerprint(TaskTimeout()))
         if isinstance(error, MemoryError):
             evidence = {"peak_bytes": self._guard.peak_bytes(), "limit_bytes": limits.memory_bytes}
-            return failure_of(error, FailureClass.OOM, {**evidence, "how": "MemoryError"})
+            bound = self._guard.memory_by()
+            how = bound.value if bound is MemoryBound.ADDRESS_SPACE else "MemoryError"
+            return failure_of(error, FailureClass.OOM, {**evidence, "how": how})
         return failure_of(error, FailureClass.USER)
 
     def _fail(self, tasks: dict[int, WorkTask], failure: Failure, todo: dict[int, WorkTask]) -> Iterator[Frame]:
@@ -138,6 +147,11 @@ class Bench:
 def _first(todo: dict[int, WorkTask]) -> dict[int, WorkTask]:
     """Return the next task: what is charged when the executor fails between two tasks."""
     return dict(list(todo.items())[:1])
+
+
+def _with_bound(details: Mapping[str, Any], bound: MemoryBound) -> dict[str, Any]:
+    """Return *details* with what held the memory limit; a set may have the name "limits" too."""
+    return {**details, "limits": {**details.get("limits", {}), "memory_by": bound.value}}
 
 
 def _silence(order: Order) -> Failure:

@@ -1,16 +1,29 @@
-"""What people do to a sweep while it runs: pause, resume, stop, cancel, retry, keep."""
+"""What people do to a sweep while it runs: pause, resume, stop, cancel, retry, keep, change its terms."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
-from manyfit.model.control import Action, AddSegment, Cancel, Entry, Pause, Resume
-from manyfit.model.errors import PositionTaken, Refused
+from manyfit.model.control import (
+    Action,
+    AddSegment,
+    Cancel,
+    Entry,
+    Pause,
+    Resume,
+    SetTerms,
+    pauses_in_force,
+    terms_in_force,
+)
+from manyfit.model.errors import NotFound, PositionTaken, Refused
 from manyfit.model.keys import TaskKey
 from manyfit.model.lease import TaskMark
+from manyfit.model.mistake import did_you_mean
 from manyfit.model.segment import SegmentHeader
+from manyfit.model.sweep import MAX_PRIORITY, Limits
+from manyfit.model.terms import Concurrency, Terms
 from manyfit.model.unit import Mode
 from manyfit.plan.difference import KnownTask
 from manyfit.plan.tasks import Plan, TaskTable
@@ -28,27 +41,121 @@ def publish(store: Store, action: Action) -> Entry:
 
 
 def paused(store: Store) -> bool:
-    """Whether the last pause has not been resumed."""
-    for entry in reversed(store.entries()):
-        if isinstance(entry.action, (Pause, Resume)):
-            return isinstance(entry.action, Pause)
-    return False
+    """Whether the whole sweep is paused."""
+    return "" in pauses_in_force(store.entries())
 
 
-def pause(store: Store) -> bool:
-    """Pause the sweep; False when it was paused already."""
-    if paused(store):
+def held(store: Store) -> Mapping[str, str]:
+    """Return the pipelines that are paused, with the reason of each."""
+    return {name: reason for name, reason in pauses_in_force(store.entries()).items() if name}
+
+
+def pause(store: Store, pipeline: str = "", reason: str = "") -> bool:
+    """
+    Pause the sweep, or hold one *pipeline* of it; False when it was paused already.
+
+    Raises `NotFound` for a pipeline that the sweep does not have.
+    """
+    _check_pipelines(store, [pipeline] if pipeline else [])
+    if pipeline in pauses_in_force(store.entries()):
         return False
-    publish(store, Pause())
+    publish(store, Pause(pipeline=pipeline, reason=reason))
     return True
 
 
-def resume(store: Store) -> bool:
-    """Resume the sweep; False when it was not paused."""
-    if not paused(store):
+def resume(store: Store, pipeline: str = "", *, holding: bool = False) -> bool:
+    """
+    End every pause, or that of one *pipeline*; False when nothing was paused.
+
+    With *holding*, pipelines that are held stay so: only the pause of the whole sweep ends. Raises
+    `NotFound` for a pipeline that the sweep does not have.
+    """
+    _check_pipelines(store, [pipeline] if pipeline else [])
+    in_force = pauses_in_force(store.entries())
+    if not in_force or (pipeline and pipeline not in in_force) or (holding and "" not in in_force):
         return False
-    publish(store, Resume())
+    publish(store, Resume(pipeline=pipeline))
+    if holding:
+        for name, reason in in_force.items():
+            if name:
+                publish(store, Pause(pipeline=name, reason=reason))
     return True
+
+
+def _check_pipelines(store: Store, names: Iterable[str]) -> None:
+    wanted = list(names)
+    known = sorted(store.snapshot().per_pipeline) if wanted else []
+    for name in wanted:
+        if name not in known:
+            raise NotFound(
+                f'the sweep has no pipeline "{name}"{did_you_mean(name, known)}; known: {", ".join(known)}'
+            )
+
+
+def change_terms(store: Store, change: Callable[[Terms], Terms]) -> tuple[Terms, Terms]:
+    """Put in force what *change* makes of the terms in force; return those before and those after."""
+    while True:
+        entries = store.entries()
+        before = terms_in_force(entries)
+        after = change(before)
+        if after == before:
+            return before, after
+        try:
+            store.append(SetTerms(terms=after), position=len(entries) + 1)
+        except PositionTaken:
+            continue
+        return before, after
+
+
+def priority_of(store: Store) -> int:
+    """Return the priority in force. Raises `Refused` for a store without a plan."""
+    in_force = terms_in_force(store.entries()).priority
+    return last_header(store).priority if in_force is None else in_force
+
+
+def set_priority(store: Store, priority: int) -> int:
+    """
+    Give all tasks of the sweep, those to come included, this priority; return the one before.
+
+    It holds until another one is set, or the sweep is submitted with a declaration whose own priority
+    changed. Raises `Refused` for a store without a plan, or a priority out of range.
+    """
+    if abs(priority) > MAX_PRIORITY:
+        raise Refused(f"priority {priority} is out of range; it is between -{MAX_PRIORITY} and {MAX_PRIORITY}")
+    before = priority_of(store)
+    if priority != before:
+        change_terms(store, lambda terms: replace(terms, priority=priority))
+    return before
+
+
+def limit(store: Store, change: Callable[[Concurrency], Concurrency]) -> tuple[Concurrency, Concurrency]:
+    """
+    Put in force what *change* makes of the limits of concurrency; return those before and those after.
+
+    They hold until they are changed again, here or in a declaration that is submitted. Leases that are
+    open are not ended: a lower limit is reached when enough of them have. Raises `NotFound` for a limit
+    of a pipeline that the sweep does not have, `Refused` for one below 1, or of a tenant that it lacks.
+    """
+
+    def changed(terms: Terms) -> Terms:
+        limits = change(terms.concurrency)
+        new = [name for name in limits.pipelines if name not in terms.concurrency.pipelines]
+        _check_pipelines(store, new)
+        _check_limits(terms, limits)
+        return replace(terms, concurrency=limits)
+
+    before, after = change_terms(store, changed)
+    return before.concurrency, after.concurrency
+
+
+def _check_limits(terms: Terms, limits: Concurrency) -> None:
+    for count in (limits.sweep, limits.tenant, *limits.pipelines.values()):
+        if count is not None and count < 1:
+            raise Refused(f"{count} tasks at once would run nothing; give 1 or more, or pause instead")
+    if limits.tenant is not None and not terms.tenant:
+        raise Refused(
+            'the sweep has no tenant to limit; write tenant = "..." at the top of its file and submit it'
+        )
 
 
 def cancel(store: Store, keys: Sequence[TaskKey] = ()) -> int:
@@ -84,18 +191,25 @@ def retry(
     """
     Run these failed or cancelled tasks again, with fresh attempts, and return how many.
 
-    *memory_factor* and *time_factor* multiply the limits of the tasks that run again.
+    *memory_factor* and *time_factor* multiply the limits of the tasks that run again; the cap, up to
+    which a task that runs out of memory is given more, grows with the memory. Raises `Refused` when there
+    is no memory limit to multiply.
     """
-    header = replace(last_header(store), supersedes={})
-    if memory_factor != 1.0:
-        if header.limits.memory_bytes is None:
-            raise Refused("the sweep has no memory limit to multiply; set limits.memory in the sweep file")
-        limits = replace(header.limits, memory_bytes=int(header.limits.memory_bytes * memory_factor))
-        header = replace(header, limits=limits)
-    longer = replace(header.limits, time_seconds=header.limits.time_seconds * time_factor)
-    header = replace(header, limits=longer)
-    wanted = frozenset(keys)
-    return again(store, wanted, header, n_workers=n_workers, mode=Mode.FIT)
+    header = last_header(store)
+    limits = multiplied(header.limits, memory_factor, time_factor)
+    header = replace(header, limits=limits, supersedes={})
+    return again(store, frozenset(keys), header, n_workers=n_workers, mode=Mode.FIT)
+
+
+def multiplied(limits: Limits, memory_factor: float, time_factor: float) -> Limits:
+    """Return *limits* with memory, its cap and time multiplied. Raises `Refused` without a memory limit."""
+    longer = replace(limits, time_seconds=limits.time_seconds * time_factor)
+    if memory_factor == 1.0:
+        return longer
+    if limits.memory_bytes is None:
+        raise Refused("the sweep has no memory limit to multiply; set limits.memory in the sweep file")
+    cap = None if limits.memory_cap_bytes is None else int(limits.memory_cap_bytes * memory_factor)
+    return replace(longer, memory_bytes=int(limits.memory_bytes * memory_factor), memory_cap_bytes=cap)
 
 
 def again(store: Store, keys: frozenset[TaskKey], header: SegmentHeader, *, n_workers: int, mode: Mode) -> int:

@@ -30,6 +30,11 @@ class Departure:
         self._awake.setblocking(False)
         self._wake.setblocking(False)
 
+    @property
+    def preempted_by(self) -> str | None:
+        """The signal by which a scheduler takes the machine back, if that is why; a person sends another."""
+        return self.why if self.why == signal.SIGTERM.name else None
+
     def __enter__(self) -> "Departure":
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}

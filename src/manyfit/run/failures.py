@@ -44,6 +44,46 @@ def death(cls: FailureClass, error: str, message: str, evidence: Mapping[str, An
     )
 
 
+def crash(evidence: Mapping[str, Any]) -> Failure:
+    """Return the failure of a task whose runner died with this *evidence*."""
+    known = {name: value for name, value in evidence.items() if name != "kernel_oom"}
+    if evidence.get("kernel_oom"):
+        message = "the kernel killed the runner because the machine ran out of memory"
+        if "memory_by" in evidence:
+            message = "the kernel killed the runner because the task took more than its memory limit"
+            return death(FailureClass.OOM, "MemoryLimit", message, {**known, "how": "cgroup"})
+        return death(FailureClass.OOM, "OutOfMemory", message, {**known, "how": "kernel"})
+    name = known.get("signal")
+    how = f"killed by {name}" if name else f"exit code {known.get('exit_code')} without a word"
+    return death(FailureClass.CRASH, name or "Exit", f"the runner died: {how}", known)
+
+
+def timeout(limit_seconds: float, how: str) -> Failure:
+    """Return the failure of a task that did not react to its alarm; *how* it was stopped."""
+    message = f"stopped at its limit of {limit_seconds:g} s by {how}: it did not react to its alarm"
+    evidence = {"limit_seconds": limit_seconds, "how": how}
+    return death(FailureClass.TIMEOUT, "TaskTimeout", message, evidence)
+
+
+def out_of_memory(grown: int, peak: int, limit: int) -> Failure:
+    """Return the failure of a task that the worker ended because of its memory; all in bytes."""
+    message = f"killed at {grown / 2**30:.2f} GiB (limit {limit / 2**30:.2f} GiB)"
+    evidence = {"peak_bytes": peak, "limit_bytes": limit, "how": "killed by the worker"}
+    return death(FailureClass.OOM, "MemoryLimit", message, evidence)
+
+
+def host_lost(n_losses: int) -> Failure:
+    """Return the failure of a task that took too many workers with it."""
+    message = f"{n_losses} workers were lost while they ran this task: it is not tried again"
+    return death(FailureClass.HOST_LOST, "WorkerLost", message, {"losses": n_losses})
+
+
+def preempted(signal_name: str) -> Failure:
+    """Return why a task did not come to its end when the worker was told to leave."""
+    message = f"the worker was told to leave by {signal_name}"
+    return death(FailureClass.PREEMPTED, "Preempted", message, {"signal": signal_name})
+
+
 def failure_to_json(failure: Failure) -> dict[str, Any]:
     """Return a failure as it stands in a result line."""
     return {

@@ -5,6 +5,7 @@ import errno
 import json
 import mmap
 import os
+import secrets
 import selectors
 import signal
 import socket
@@ -17,9 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from manyfit.model.errors import UserError
+from manyfit.run.cgroups import Leaf, NoSubtree, Subtree, end_left_leaves, find_subtree, make_leaf
+from manyfit.run.guard import MemoryBound
 from manyfit.run.limits import thread_environment
-from manyfit.run.messages import LENGTH, Frame, Kind, Order, order_to_json, take_frames
-from manyfit.run.processes import adopt_orphans, kernel_oom_kills, kill_children, private_bytes, tree_of
+from manyfit.run.lives import is_dead, own_life
+from manyfit.run.messages import LENGTH, SPENT, Frame, Kind, Order, order_to_json, take_frames
+from manyfit.run.processes import (
+    adopt_orphans,
+    grown_bytes,
+    kernel_oom_kills,
+    kill_children,
+    kill_marked,
+)
+from manyfit.run.scratch import make_worker_folder, remove_left_folders, remove_tree, scratch_place
 
 _MARK = "MANYFIT_WORKER_MARK"
 _CHUNK = 1 << 20
@@ -27,10 +38,12 @@ _TEMPLATE_LIVES = 5
 
 
 class _Child:
-    """One forked runner, as the worker sees it: its pipes, and what has been told to it."""
+    """One forked runner, as the worker sees it: its pipes, its places, and what has been told to it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, scratch: Path, leaf: Leaf | None) -> None:
         self.number = number
+        self.scratch = scratch
+        self.leaf = leaf
         self.pid: int | None = None
         self.known_segments: set[str] = set()
         self.unsent = bytearray()
@@ -70,16 +83,29 @@ class ForkedRunner:
 
     `threads` goes into the environment of the numerical libraries before they are imported. `output`
     receives what user code prints (None: this process's own). A second executor replaces the template.
+    `subtree` is where runners get cgroups of their own; it is looked for when it is not given.
+
+    Before the first runner starts, what workers of this user left behind that were killed on this machine
+    is ended and removed: processes, cgroups, scratch folders.
     """
 
     def __init__(
-        self, *, threads: int = 1, output: Path | None = None, mark: str = "", start_seconds: float = 300.0
+        self,
+        *,
+        threads: int = 1,
+        output: Path | None = None,
+        start_seconds: float = 300.0,
+        subtree: Subtree | NoSubtree | None = None,
     ) -> None:
         if not hasattr(os, "fork") or not hasattr(socket, "send_fds"):
             raise UserError("workers need a system with fork and Unix sockets: run manyfit on Linux or macOS")
         self._environment = thread_environment(threads)
         self._output = output
-        self._mark = mark or f"{os.getpid()}-{time.monotonic_ns()}"
+        self._mark = f"{own_life()}-{secrets.token_hex(2)}"
+        self._subtree = subtree
+        self._scratch: Path | None = None
+        self._leaf: Leaf | None = None
+        self._unable_because = ""
         self._start_seconds = start_seconds
         self._selector: selectors.BaseSelector | None = None
         self._template: subprocess.Popen[bytes] | None = None
@@ -97,12 +123,18 @@ class ForkedRunner:
 
     def attach(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
+        if self._link is not None:
+            self._watch(self._link.fileno())  # of the worker that was here before
 
     def eager(self) -> bool:
-        return False
+        return bool(self._unable_because)
 
     def begin(self, order: Order) -> None:
-        child = self._child or self._fork(order.work.header.executor)
+        try:
+            child = self._child or self._fork(order.work.header.executor)
+        except OSError as error:
+            self._unable_because = f"a runner cannot be started: {error}"
+            return
         self._serial = order.serial
         new = order.segment not in child.known_segments
         child.known_segments.add(order.segment)
@@ -110,6 +142,9 @@ class ForkedRunner:
         self._send(child)
 
     def read(self) -> list[Frame]:
+        if self._unable_because:
+            message, self._unable_because = self._unable_because, ""
+            return self._unable(message)
         child = self._child
         frames: list[Frame] = []
         if child is not None:
@@ -118,6 +153,8 @@ class ForkedRunner:
             frames = child.drain()
             if frames:
                 self._n_template_deaths = 0
+                if frames[-1].body == SPENT and frames[-1].kind is Kind.COMPLETE:
+                    self.kill()
         return frames + self._hear()
 
     def stop(self) -> None:
@@ -134,15 +171,21 @@ class ForkedRunner:
         self._ask({"do": "kill", "number": self._child.number})
         return self._forget_child()
 
+    def pid(self) -> int | None:
+        return None if self._child is None else self._child.pid
+
     def private_bytes(self) -> int:
-        if self._child is None or self._child.pid is None:
+        if self._child is None or self._child.pid is None or self._template is None:
             return 0
-        return max(0, private_bytes(tree_of(self._child.pid)) - self._start_bytes)
+        return grown_bytes(self._template.pid, self._start_bytes)
 
     def close(self) -> None:
         if self._child is not None:
             self._forget_child()
         self._end_template()
+        if self._scratch is not None:
+            remove_tree(self._scratch)
+            self._scratch = None
         adopt_orphans(False)
 
     # -- the runner --------------------------------------------------------------------------------
@@ -152,13 +195,23 @@ class ForkedRunner:
             self._start_template(executor)
         assert self._link is not None
         self._n_children += 1
-        child = self._child = _Child(self._n_children)
-        request = json.dumps({"do": "fork", "number": child.number}).encode() + b"\n"
+        child = self._child = self._new_child(self._n_children)
+        places = {"scratch": str(child.scratch), "leaf": str(child.leaf.folder) if child.leaf else None}
+        request = json.dumps({"do": "fork", "number": child.number, **places}).encode() + b"\n"
         with contextlib.suppress(ConnectionError):
             socket.send_fds(self._link, [request], list(child.theirs))
         child.close_theirs()
         self._watch(child.frames)
         return child
+
+    def _new_child(self, number: int) -> _Child:
+        """Make the places of runner *number*; the template removes them with it. Raises OSError."""
+        assert self._scratch is not None
+        scratch = self._scratch / str(number)
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if isinstance(self._subtree, Subtree):
+            self._leaf = make_leaf(self._subtree, self._mark, number)
+        return _Child(number, scratch, self._leaf)
 
     def _send(self, child: _Child) -> None:
         """Send what the pipe takes now; the selector says when it takes more."""
@@ -186,6 +239,8 @@ class ForkedRunner:
 
     def _start_template(self, executor: str) -> None:
         self._end_template()
+        if self._scratch is None:
+            self._settle_in()
         adopt_orphans()
         self._link, theirs = socket.socketpair()
         with theirs, self._opened_output() as output:
@@ -201,6 +256,16 @@ class ForkedRunner:
         self._executor = executor
         self._ready_until = time.monotonic() + self._start_seconds
         self._watch(self._link.fileno())
+
+    def _settle_in(self) -> None:
+        """Clear away what dead workers left, and make this worker's scratch folder. Raises OSError."""
+        kill_marked(_MARK, is_dead)
+        place = scratch_place()
+        remove_left_folders(place)
+        self._subtree = self._subtree or find_subtree()
+        if isinstance(self._subtree, Subtree):
+            end_left_leaves(self._subtree)
+        self._scratch = make_worker_folder(place, self._mark)
 
     def _opened_output(self) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext() if self._output is None else self._output.open("ab")
@@ -250,7 +315,7 @@ class ForkedRunner:
         elif report["said"] == "forked":
             child.pid = report["pid"]
         else:
-            evidence = _exit_evidence(report["status"], report["peak_kib"], child)
+            evidence = _exit_evidence(report, child)
             return [*self._forget_child(), Frame(Kind.DIED, 0, json.dumps(evidence).encode())]
         return []
 
@@ -289,6 +354,15 @@ class ForkedRunner:
                 self._template.wait()
             self._template = None
             kill_children(marked=f"{_MARK}={self._mark}".encode())
+            self._remove_places()
+
+    def _remove_places(self) -> None:
+        """End and remove what a template that was killed has left of its last runner."""
+        if self._leaf is not None:
+            self._leaf.end()
+            self._leaf = None
+        if self._scratch is not None:
+            remove_tree(self._scratch / str(self._n_children))
 
     # -- the selector ------------------------------------------------------------------------------
 
@@ -301,15 +375,17 @@ class ForkedRunner:
             self._selector.unregister(descriptor)
 
 
-def _exit_evidence(status: int, peak_kib: int, child: _Child) -> dict[str, Any]:
-    evidence: dict[str, Any] = {"peak_bytes": peak_kib * 1024}
-    if os.WIFSIGNALED(status):
-        evidence["signal"] = _signal_name(os.WTERMSIG(status))
-        evidence["kernel_oom"] = (
-            os.WTERMSIG(status) == signal.SIGKILL and kernel_oom_kills() > child.oom_kills_before
-        )
-    else:
-        evidence["exit_code"] = os.waitstatus_to_exitcode(status)
+def _exit_evidence(report: Mapping[str, Any], child: _Child) -> dict[str, Any]:
+    status = report["status"]
+    evidence: dict[str, Any] = {"peak_bytes": report["peak_kib"] * 1024, "pid": child.pid}
+    if not os.WIFSIGNALED(status):
+        return {**evidence, "exit_code": os.waitstatus_to_exitcode(status)}
+    evidence["signal"] = _signal_name(os.WTERMSIG(status))
+    by_cgroup = report["above_limit"]
+    by_kernel = by_cgroup or kernel_oom_kills() > child.oom_kills_before
+    evidence["kernel_oom"] = os.WTERMSIG(status) == signal.SIGKILL and by_kernel
+    if by_cgroup:
+        evidence["memory_by"] = MemoryBound.CGROUP.value
     return evidence
 
 

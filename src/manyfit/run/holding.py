@@ -1,7 +1,7 @@
 """What a worker knows of the lease that it holds: which tasks are left, tried, settled. No I/O."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from manyfit.contracts.executor import Work, WorkTask
@@ -10,9 +10,14 @@ from manyfit.model.lease import End, EndKind, Lease, TaskMark
 from manyfit.model.result import FailureClass
 from manyfit.model.segment import Segment
 from manyfit.model.unit import Unit
+from manyfit.run.poison import Hunt
+from manyfit.run.retries import Step, decide
 
 MOST_LOSSES = 5
 """After so many workers lost while on a task, it fails without another try."""
+
+MOST_DEATHS = 2
+"""After so many holders lost without a sign of the task, a unit is divided instead of run."""
 
 _LEFT = TaskMark.LEFT.value
 
@@ -25,12 +30,21 @@ class Charge:
     final: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Tasks for one order; `alone` on the host, with a memory limit of their own (None: that of the sweep)."""
+
+    indices: tuple[int, ...]
+    alone: bool = False
+    memory_bytes: int | None = None
+
+
 class Holding:
     """
     The state of one lease, from claim to end.
 
-    Tasks run in the order of the lease. A task that may be tried again waits until all others are
-    settled, and then runs in an order of its own, so that it can harm no other.
+    Tasks run in the order of the lease; then groups under suspicion, each by itself; then, each by
+    itself, tasks that ran out of memory. Tasks that were put `away` are left for another lease.
     """
 
     def __init__(self, lease: Lease, unit: Unit, segment: Segment) -> None:
@@ -39,12 +53,20 @@ class Holding:
         self.segment = segment
         self._marks = {task.index: _LEFT for task in lease.tasks}
         self._attempts = {task.index: task.attempts for task in lease.tasks}
+        self._forgiven = {task.index: task.forgiven for task in lease.tasks}
         self._losses = {task.index: task.losses for task in lease.tasks}
-        self._first = {task.index: None for task in lease.tasks}
-        self._again: dict[int, None] = {}
+        self._open: dict[int, None] = {task.index: None for task in lease.tasks}
+        self._first = dict(self._open)
+        self._hunt = Hunt()
+        self._alone: dict[int, int | None] = {}
+        self.away: dict[int, int] = {}
+        """Tasks given back, with the attempts charged to them."""
         self.in_progress: tuple[int, ...] = ()
         self.n_settled = 0
         self.n_failed = 0
+        self._n_again = 0
+
+    # -- what is left ------------------------------------------------------------------------------
 
     def task(self, index: int) -> WorkTask:
         """Return what the task with *index* is."""
@@ -54,15 +76,29 @@ class Holding:
 
     def is_left(self, index: int) -> bool:
         """Whether the task still wants a result under this lease."""
-        return index in self._first or index in self._again
+        return index in self._open
 
     def left(self) -> tuple[int, ...]:
-        """Return the tasks of this lease that are not settled, in the order in which they will run."""
-        return (*self._first, *self._again)
+        """Return the tasks that want a result under this lease, in the order in which they will run."""
+        hunted = (index for index in self._hunt.tasks() if index in self._open)
+        return (*self._first, *hunted, *self._alone)
 
     def lost_too_often(self) -> tuple[int, ...]:
         """Return the tasks that took too many workers with them."""
         return tuple(index for index in self.left() if self._losses[index] >= MOST_LOSSES)
+
+    def poisonous(self) -> bool:
+        """Whether to divide the unit before anything of it runs: holder after holder was lost with it."""
+        return self.lease.deaths >= MOST_DEATHS and len(self._open) >= 2
+
+    def divisible(self) -> bool:
+        """Whether the rest may be given to two: a hunt for the killer is brought to its end first."""
+        return len(self._open) >= 2 and not self._hunt.next(self._open)
+
+    @property
+    def n_tried(self) -> int:
+        """Attempts under this lease that came to an end."""
+        return self.n_settled + self._n_again
 
     def n_losses(self, index: int) -> int:
         """Return how many workers were lost while on the task."""
@@ -72,17 +108,34 @@ class Holding:
         """Return the number of the attempt that comes next or is in progress."""
         return self._attempts[index] + 1
 
-    def next_work(self, inputs: Mapping[int, Mapping[str, Any]]) -> Work | None:
-        """Return what to run next, None when all is settled."""
-        indices = tuple(self._first) or tuple(self._again)[:1]
-        if not indices:
-            return None
+    def settled(self) -> set[int]:
+        """Return the tasks that got their final result under this lease."""
+        given = (TaskMark.DONE.value, TaskMark.FAILED.value)
+        return {index for index, mark in self._marks.items() if mark in given}
+
+    def next_portion(self) -> Portion | None:
+        """Return what to run next, None when nothing is left to run under this lease."""
+        if self._first:
+            return Portion(indices=tuple(self._first))
+        if group := self._hunt.next(self._open):
+            return Portion(indices=group)
+        for index, memory_bytes in self._alone.items():
+            return Portion(indices=(index,), alone=True, memory_bytes=memory_bytes)
+        return None
+
+    def work(self, portion: Portion, inputs: Mapping[int, Mapping[str, Any]]) -> Work:
+        """Return *portion* as a runner is asked to do it."""
+        header = self.segment.header
+        if portion.memory_bytes is not None:
+            header = replace(header, limits=replace(header.limits, memory_bytes=portion.memory_bytes))
         return Work(
-            header=self.segment.header,
+            header=header,
             mode=self.unit.mode,
-            tasks=[self.task(index) for index in indices],
-            inputs={index: inputs[index] for index in indices if index in inputs},
+            tasks=[self.task(index) for index in portion.indices],
+            inputs={index: inputs[index] for index in portion.indices if index in inputs},
         )
+
+    # -- what happens ------------------------------------------------------------------------------
 
     def start(self, indices: Sequence[int]) -> None:
         """Note that the tasks are in progress."""
@@ -92,19 +145,47 @@ class Holding:
         """Settle the task as done."""
         self._settle(index, TaskMark.DONE)
 
-    def fail(self, index: int, cls: FailureClass) -> Charge:
-        """Charge one attempt to the task; it is tried again if its class and the limits of the segment allow."""
+    def fail(self, index: int, cls: FailureClass, evidence: Mapping[str, Any]) -> Charge:
+        """Charge one attempt to the task; what follows depends on its class, its limits and the evidence."""
+        n_charged = self.attempt(index) - self._forgiven[index]
+        decision = decide(cls, n_charged, self.segment.header.limits, evidence)
+        if decision.step is Step.FINAL:
+            return self.fail_for_good(index)
+        if not decision.charged:
+            return self.excuse(index)
+        attempt = self._use_up(index)
+        if decision.step is Step.AWAY:
+            self._put_away(index)
+        else:
+            self._alone[index] = decision.memory_bytes
+        return Charge(attempt=attempt, final=False)
+
+    def fail_for_good(self, index: int) -> Charge:
+        """Charge one attempt to the task and settle it as failed."""
         attempt = self.attempt(index)
-        if cls.retried and cls is not FailureClass.HOST_LOST and attempt < self.segment.header.limits.attempts:
-            self._attempts[index] = attempt
-            self._first.pop(index, None)
-            self._again.pop(index, None)
-            self._again[index] = None
-            self._leave(index)
-            return Charge(attempt=attempt, final=False)
         self._settle(index, TaskMark.FAILED)
         self.n_failed += 1
         return Charge(attempt=attempt, final=True)
+
+    def excuse(self, index: int) -> Charge:
+        """Use up an attempt of the task without charging it, and give the task back."""
+        attempt = self._use_up(index)
+        self._forgiven[index] += 1
+        self._put_away(index)
+        return Charge(attempt=attempt, final=False)
+
+    def forgive(self) -> None:
+        """Charge nobody who is left with any attempt of this lease: the host is to blame."""
+        for task in self.lease.tasks:
+            made_here = self._attempts[task.index] - task.attempts
+            self._forgiven[task.index] = task.forgiven + made_here
+
+    def suspect(self, together: Sequence[int]) -> None:
+        """Note that the runner died while these tasks, at least two, were in progress together."""
+        for index in together:
+            self._first.pop(index, None)
+        self._n_again += 1
+        self._hunt.died(together)
 
     def cancel(self, indices: Iterable[int]) -> None:
         """Settle tasks that a person cancelled."""
@@ -116,10 +197,23 @@ class Holding:
         """Note that nothing is in progress any more, without charging anything."""
         self.in_progress = ()
 
+    def _use_up(self, index: int) -> int:
+        attempt = self._attempts[index] = self.attempt(index)
+        self._n_again += 1
+        self._first.pop(index, None)
+        self._alone.pop(index, None)
+        self._leave(index)
+        return attempt
+
+    def _put_away(self, index: int) -> None:
+        self._open.pop(index, None)
+        self.away[index] = self._attempts[index] - self._forgiven[index]
+
     def _settle(self, index: int, mark: TaskMark) -> None:
         self._marks[index] = mark.value
+        self._open.pop(index, None)
         self._first.pop(index, None)
-        self._again.pop(index, None)
+        self._alone.pop(index, None)
         self._leave(index)
         self.n_settled += 1
 
@@ -136,6 +230,8 @@ class Holding:
     def predicted_seconds(self) -> float:
         """Return the predicted cost of the lease's share of the unit."""
         return self.unit.cost_seconds * len(self.lease.tasks) / max(1, len(self.unit))
+
+    # -- the end -----------------------------------------------------------------------------------
 
     def end(self, kind: EndKind, by: WorkerId) -> End:
         """
@@ -154,6 +250,7 @@ class Holding:
             losses=_counted(self._losses, open_tasks),
             parts=parts,
             by=by,
+            forgiven=_counted(self._forgiven, open_tasks),
         )
 
 

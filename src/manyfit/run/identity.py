@@ -4,15 +4,24 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from manyfit._version import __version__
+from manyfit.model.errors import UserError
 from manyfit.model.keys import WorkerId
-from manyfit.model.worker import WorkerInfo
+from manyfit.model.worker import LABEL_CHARACTERS, WorkerInfo, is_label
+from manyfit.run.machine import gpu_memory, usable_cores, usable_memory
+
+LABELS_VARIABLE = "MANYFIT_LABELS"
 
 
-def worker_info(threads: int, clock: Callable[[], float]) -> WorkerInfo:
-    """Return what this process registers as: a new id on every call, everything else as the machine says."""
+def worker_info(threads: int, clock: Callable[[], float], labels: Iterable[str] = ()) -> WorkerInfo:
+    """
+    Return what this process registers as: a new id on every call, everything else as the machine says.
+
+    *labels* are what its operator says of it, beside those in the environment variable MANYFIT_LABELS
+    (separated by commas). Raises `UserError` for a text that is no label.
+    """
     host, pid = socket.gethostname(), os.getpid()
     return WorkerInfo(
         id=WorkerId(f"{sanitised(host)}-{pid}-{secrets.token_hex(3)}"),
@@ -24,8 +33,21 @@ def worker_info(threads: int, clock: Callable[[], float]) -> WorkerInfo:
         threads=threads,
         started_at=clock(),
         cores=usable_cores(),
-        memory_bytes=machine_memory(),
+        memory_bytes=usable_memory(),
+        gpu_bytes=gpu_memory(),
+        labels=worker_labels(labels),
     )
+
+
+def worker_labels(given: Iterable[str]) -> tuple[str, ...]:
+    """Return a worker's labels, each once: those *given*, then those of the environment. Raises `UserError`."""
+    named = os.environ.get(LABELS_VARIABLE, "")
+    sources = [*((label, "the label") for label in given)]
+    sources += [(label.strip(), f"{LABELS_VARIABLE}: the label") for label in named.split(",") if label.strip()]
+    for label, where in sources:
+        if not is_label(label):
+            raise UserError(f'{where} "{label}" is none; a label has {LABEL_CHARACTERS}, for example gpu=a100')
+    return tuple(dict.fromkeys(label for label, _ in sources))
 
 
 def sanitised(host: str) -> str:
@@ -66,18 +88,3 @@ def _started_elsewhere(pid: int) -> str | None:
         return repr(psutil.Process(pid).create_time())
     except psutil.Error:
         return None
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may run on, which a cluster often makes fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def machine_memory() -> int:
-    """Return the bytes of memory of the machine, 0 where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError):
-        return 0

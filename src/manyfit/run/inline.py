@@ -1,5 +1,6 @@
 """A runner inside the worker's own process: no child, no limits, nothing to survive."""
 
+import os
 from collections.abc import Callable, Iterator
 from selectors import BaseSelector
 
@@ -51,6 +52,9 @@ class InlineRunner:
     def kill(self) -> list[Frame]:
         self._busy, self._frames = False, iter(())
         return []
+
+    def pid(self) -> int | None:
+        return os.getpid()
 
     def private_bytes(self) -> int:
         return 0

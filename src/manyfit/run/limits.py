@@ -1,6 +1,8 @@
 """How many workers and threads fit on a machine, and how libraries are told."""
 
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -18,6 +20,30 @@ _THREAD_VARIABLES = (
 def thread_environment(threads: int) -> Mapping[str, str]:
     """Return the environment that holds numerical libraries to *threads* threads, if set before their import."""
     return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+
+
+class ThreadPools:
+    """
+    The thread pools of the numerical libraries in this process, held to *threads* threads.
+
+    A task may change a pool for all that come after it in its process. Only threadpoolctl knows how to
+    ask the libraries; it is used if the executor has imported it (scikit-learn does).
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._n_modules = 0
+        self._pools: list[Any] = []
+
+    def hold(self) -> None:
+        """Set back what a task has changed: 2 microseconds, or some milliseconds after new libraries came."""
+        if len(sys.modules) != self._n_modules:
+            self._n_modules = len(sys.modules)
+            library = sys.modules.get("threadpoolctl")
+            self._pools = list(library.ThreadpoolController().lib_controllers) if library else []
+        for pool in self._pools:
+            if pool.get_num_threads() != self._threads:
+                pool.set_num_threads(self._threads)
 
 
 def capped(

@@ -40,7 +40,11 @@ class Kind(enum.Enum):
     FAILED = b"F"
     """The task with this index failed; the body is its result without attempt and final."""
     COMPLETE = b"D"
-    """The order is carried out, or was stopped between two tasks as asked; the number is its serial."""
+    """
+    The order is carried out, or was stopped between two tasks as asked; the number is its serial.
+
+    With the body `SPENT` it ended early, since this runner has to make way for another.
+    """
     REFUSED = b"X"
     """The unit cannot run here; the body says why (JSON: class, error and message)."""
     DIED = b"-"
@@ -48,6 +52,8 @@ class Kind(enum.Enum):
     UNABLE = b"!"
     """No runner can be made here; the body says why (text). Never sent by a runner."""
 
+
+SPENT = b"spent"
 
 _KINDS = {kind.value: kind for kind in Kind}
 

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LINUX = sys.platform.startswith("linux")
 _PR_SET_PDEATHSIG = 1
@@ -74,6 +74,30 @@ def private_bytes(pids: Iterable[int]) -> int:
     Data that all workers of a host map from one file is nobody's own and does not count.
     """
     return sum(_private_bytes(pid) for pid in pids)
+
+
+def grown_bytes(template: int, start_bytes: int) -> int:
+    """
+    Return the memory of all that *template* has started, without the *start_bytes* that they share with it.
+
+    Daemons count that left the tree of their parent, if *template* adopts orphans.
+    """
+    tree = tree_of(template)
+    if len(tree) > 2 and (shares := [_share_of_memory(pid) for pid in tree]) and None not in shares:
+        # Forked children share pages, with each other too: each counts its share.
+        return max(0, sum(share or 0 for share in shares) - start_bytes)
+    return max(0, private_bytes(tree[1:]) - start_bytes)
+
+
+def _share_of_memory(pid: int) -> int | None:
+    """Return the anonymous memory of *pid*, pages that n processes share divided by n; None: nobody knows."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            return next((int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss_Anon:")), None)
+    except ProcessLookupError:
+        return 0
+    except OSError:
+        return None if os.path.exists(f"/proc/{pid}") else 0
 
 
 def _private_bytes(pid: int) -> int:
@@ -144,11 +168,53 @@ def carries_mark(pid: int, marked: bytes) -> bool:
         return False
 
 
-def marked_processes(marked: bytes) -> list[int]:
-    """Return every process of this machine whose starting environment holds the text *marked*."""
-    if not LINUX:
-        return []
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and carries_mark(int(name), marked)]
+def kill_marked(variable: str, doomed: Callable[[str], bool], *, patience_seconds: float = 5.0) -> int:
+    """
+    Kill this user's processes that were started with environment *variable* set to a value that is *doomed*.
+
+    Looks again until none is left, as they may be forking; returns how many were killed. Linux only: elsewhere
+    none is found.
+    """
+    n_killed, until = 0, time.monotonic() + patience_seconds
+    while LINUX and time.monotonic() < until:
+        found = [pid for pid in _pids_of_this_user() if _kill_if_marked(pid, variable.encode(), doomed)]
+        if not found:
+            break
+        n_killed += len(found)
+        time.sleep(0.001)
+    return n_killed
+
+
+def _pids_of_this_user() -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == os.getuid():
+                    found.append(int(name))
+    return found
+
+
+def _kill_if_marked(pid: int, variable: bytes, doomed: Callable[[str], bool]) -> bool:
+    """Kill exactly the process whose mark was read: its pid may be another's a moment later."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            value = _marked_value(pid, variable)
+            if value is not None and doomed(value):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                return True
+        finally:
+            os.close(handle)
+    return False
+
+
+def _marked_value(pid: int, variable: bytes) -> str | None:
+    """Return what *pid* was started with as *variable*; a zombie shows none. Raises OSError."""
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        entries = file.read().split(b"\0")
+    values = [entry[len(variable) + 1 :] for entry in entries if entry.startswith(variable + b"=")]
+    return values[0].decode(errors="replace") if values else None
 
 
 def signal_group(group: int, number: int) -> None:

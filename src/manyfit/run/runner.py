@@ -8,7 +8,7 @@ from typing import Protocol
 
 from manyfit.model.segment import SegmentHeader
 from manyfit.run.bench import Bench
-from manyfit.run.guard import ProcessGuard
+from manyfit.run.guard import Guard
 from manyfit.run.messages import LENGTH, Frame, Order, order_from_json, pack_frame
 
 
@@ -41,16 +41,19 @@ class Runner(Protocol):
     def kill(self) -> list[Frame]:
         """End the runner and everything it started, at once; return the frames it had sent. No DIED follows."""
 
+    def pid(self) -> int | None:
+        """Return the process that carries out orders, None while there is none that is known."""
+
     def private_bytes(self) -> int:
-        """Return the memory of the runner and its descendants beyond what it started with."""
+        """Return the memory of the runner and all that it started beyond what it started with."""
 
     def close(self) -> None:
         """End everything that belongs to this runner."""
 
 
-def serve(orders: int, frames: int, stop: mmap.mmap) -> None:
+def serve(orders: int, frames: int, stop: mmap.mmap, guard: Guard) -> None:
     """Carry out the orders that come from file descriptor *orders*, until it ends."""
-    bench = Bench(ProcessGuard(), time.time, lambda serial: LENGTH.unpack_from(stop)[0] == serial)
+    bench = Bench(guard, time.time, lambda serial: LENGTH.unpack_from(stop)[0] == serial)
     headers: dict[str, SegmentHeader] = {}
     while (body := _receive(orders)) is not None:
         for frame in bench.carry_out(order_from_json(body, headers)):

@@ -18,10 +18,14 @@ import sys
 import traceback
 import warnings
 from collections import deque
+from pathlib import Path
 from typing import Any, NoReturn
 
 from manyfit.model.errors import told
 from manyfit.run.bench import executor_factory
+from manyfit.run.cgroups import Leaf, LeafMemory
+from manyfit.run.guard import ProcessGuard
+from manyfit.run.limits import ThreadPools
 from manyfit.run.processes import (
     adopt_orphans,
     end_with_parent,
@@ -31,6 +35,7 @@ from manyfit.run.processes import (
     signal_group,
 )
 from manyfit.run.runner import serve
+from manyfit.run.scratch import TaskScratch, remove_tree
 
 
 class Template:
@@ -38,10 +43,13 @@ class Template:
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
+        self._pools: ThreadPools | None = None
         self._received = bytearray()
         self._descriptors: deque[int] = deque()
         self._runner = 0
         self._number = 0
+        self._scratch = ""
+        self._leaf: Leaf | None = None
         self._awake, self._wake = socket.socketpair()
         self._awake.setblocking(False)
         self._wake.setblocking(False)
@@ -77,7 +85,7 @@ class Template:
     def _answer(self, request: dict[str, Any]) -> None:
         if request["do"] == "fork":
             orders, frames, stop = (self._descriptors.popleft() for _ in range(3))
-            self._fork(request["number"], orders, frames, stop)
+            self._fork(request, orders, frames, stop)
             for descriptor in (orders, frames, stop):
                 os.close(descriptor)
         elif request["number"] == self._number and self._runner:
@@ -86,14 +94,16 @@ class Template:
             else:
                 signal_group(self._runner, signal.SIGTERM)
 
-    def _fork(self, number: int, orders: int, frames: int, stop: int) -> None:
+    def _fork(self, request: dict[str, Any], orders: int, frames: int, stop: int) -> None:
         self._kill()
+        self._number, self._scratch = request["number"], request["scratch"]
+        self._leaf = Leaf(Path(request["leaf"])) if request["leaf"] else None
         template = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._become_runner(template, orders, frames, stop)
-        self._runner, self._number = pid, number
-        self.say({"said": "forked", "number": number, "pid": pid})
+        self._runner = pid
+        self.say({"said": "forked", "number": self._number, "pid": pid})
 
     def _become_runner(self, template: int, orders: int, frames: int, stop: int) -> NoReturn:
         """In the child: keep nothing of the template, serve, and end without running its clean-ups."""
@@ -107,7 +117,7 @@ class Template:
             for ours in (self._link, self._awake, self._wake):
                 ours.close()
             offer_to_oom_killer()
-            serve(orders, frames, mmap.mmap(stop, mmap.PAGESIZE))
+            serve(orders, frames, mmap.mmap(stop, mmap.PAGESIZE), self._guard())
             code = 0
         except BaseException:  # noqa: BLE001 - the last stop before the end of this process
             traceback.print_exc()
@@ -116,6 +126,21 @@ class Template:
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(code)
+
+    def _guard(self) -> ProcessGuard:
+        """In the child: go into the leaf, where there is one, and return the guard of this runner."""
+        memory = None
+        if self._leaf is not None:
+            # Without the leaf, or the memory controller in it, the address space is limited.
+            with contextlib.suppress(OSError):
+                self._leaf.enter()
+                memory = LeafMemory(self._leaf)
+        return ProcessGuard(memory=memory, scratch=TaskScratch(Path(self._scratch)), pools=self._pools)
+
+    def hold_pools(self, pools: ThreadPools) -> None:
+        """Have runners look after *pools*, which are looked up once, here: that takes milliseconds."""
+        pools.hold()
+        self._pools = pools
 
     def _bury(self) -> None:
         """Collect who ended; when it is the runner, end what it left behind and tell the worker."""
@@ -127,15 +152,20 @@ class Template:
             if pid == 0:
                 return
             if pid == self._runner:
-                number = self._number
+                report = {"said": "exited", "number": self._number, "status": status, "peak_kib": usage.ru_maxrss}
+                above_limit = self._leaf is not None and self._leaf.killed_above_limit()
                 self._kill()
-                self.say({"said": "exited", "number": number, "status": status, "peak_kib": usage.ru_maxrss})
+                self.say({**report, "above_limit": above_limit})
 
     def _kill(self) -> None:
+        """End the runner and all that it started, and remove its scratch folder and its cgroup."""
         if self._runner:
             signal_group(self._runner, signal.SIGKILL)
             self._runner = 0
             kill_children()
+            if self._leaf is not None:
+                self._leaf.end()
+            remove_tree(self._scratch)
 
     def say(self, report: dict[str, Any]) -> None:
         """Tell the worker; when it is gone, the socket's end will say so."""
@@ -155,6 +185,7 @@ def main(descriptor: int, executor: str) -> int:
         template.say({"said": "unable", "message": told(type(error).__name__, error)})
         return 1
     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
+    template.hold_pools(ThreadPools(int(os.environ["OMP_NUM_THREADS"])))
     gc.collect()
     gc.freeze()
     template.say({"said": "ready", "private_bytes": private_bytes([os.getpid()])})

@@ -3,21 +3,23 @@
 import enum
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, assert_never
 
+from manyfit.model.errors import told
 from manyfit.model.keys import TaskKey
 from manyfit.model.result import Failure, FailureClass, Outcome
-from manyfit.run.failures import death, failure_to_json
-from manyfit.run.holding import Charge, Holding
+from manyfit.run import failures
+from manyfit.run.crowd import Alone
+from manyfit.run.holding import Charge, Holding, Portion
 from manyfit.run.messages import Frame, Kind, Order, encode_result, started_indices
+from manyfit.run.result_lines import line, line_of, with_limit
 from manyfit.run.runner import Runner
+from manyfit.run.watch import Watch
+from manyfit.run.workplace import Workplace
 
-GRACE_SECONDS = 2.0
-"""How long a runner has to react to its own alarm, and then to SIGTERM."""
-
-_QUIET_SECONDS = 300.0
-_MEMORY_SECONDS = 0.25
-_SHORTEST_SLICE, _LONGEST_SLICE = 2.0, 60.0
+_ASK_AGAIN_SECONDS = 0.05
+_EXIT = ("signal", "exit_code", "peak_bytes", "pid")
 
 
 class Verdict(enum.Enum):
@@ -25,11 +27,13 @@ class Verdict(enum.Enum):
 
     GOES_ON = enum.auto()
     SETTLED = enum.auto()
-    """Every task of the lease has its final result."""
+    """Nothing is left to run under this lease; some tasks may have been put away."""
     SLICE_OVER = enum.auto()
     """The time slice is used up and at least two tasks are left."""
     REFUSED = enum.auto()
     """The unit cannot run here; nobody is charged."""
+    DRAINED = enum.auto()
+    """This host should run nothing any more; what it charged under this lease is forgiven."""
 
 
 class Tending:
@@ -37,7 +41,8 @@ class Tending:
     Runs the tasks of one lease with one runner.
 
     `serial` numbers orders; `inputs` are artifacts of earlier results. The caller calls `advance`,
-    waits for events, and hands what `absorb` and `check` return to the store.
+    waits for events, and hands what `absorb` and `check` return to the store. `why_held` says why the
+    pipeline should be held, once that is seen.
     """
 
     def __init__(
@@ -46,52 +51,60 @@ class Tending:
         runner: Runner,
         *,
         inputs: Mapping[int, Mapping[str, Any]],
+        place: Workplace,
         serials: Callable[[], int],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         self.holding = holding
         self.why_refused = ""
-        self.started_at: float | None = None
+        self.why_drained = ""
+        self.why_held = ""
+        self.watch = Watch()
         self._runner = runner
         self._inputs = inputs
+        self._place = place
         self._serials = serials
         self._clock = clock
         self._monotonic = monotonic
         self._limits = holding.segment.header.limits
-        self._segment = holding.segment.id
+        self._portion = Portion(indices=())
         self._busy = False
-        self._refused = False
-        self._deadline = float("inf")
-        self._terminated = False
-        self._slice_until = float("inf")
-        self._slice_asked = False
-        self._memory_at = 0.0
-        self._peak = 0
+        self._alone = Alone.NOT_YET
 
     def advance(self) -> Verdict:
         """Begin the next order if none is being carried out, and say where the lease stands."""
-        if self._refused:
+        if self.why_refused:
             return Verdict.REFUSED
+        if self.why_drained:
+            return Verdict.DRAINED
         if self._busy:
             return Verdict.GOES_ON
-        left = self.holding.left()
-        if not left:
-            return Verdict.SETTLED
-        if len(left) >= 2 and self._monotonic() >= self._slice_until:
+        if self.watch.slice_over(self._monotonic()) and self.holding.divisible():
             return Verdict.SLICE_OVER
-        work = self.holding.next_work(self._inputs)
-        assert work is not None
-        self._busy, self._terminated, self._peak = True, False, 0
-        self._deadline = self._monotonic() + max(_QUIET_SECONDS, self._limits.time_seconds) + GRACE_SECONDS
-        self._runner.begin(Order(serial=self._serials(), segment=self._segment, work=work))
+        portion = self.holding.next_portion()
+        if portion is None:
+            return Verdict.SETTLED
+        self._portion = portion
+        if not portion.alone or self._has_host():
+            self._begin(portion)
         return Verdict.GOES_ON
 
+    def _has_host(self) -> bool:
+        self._alone = self._place.crowd.alone()
+        return self._alone is not Alone.NOT_YET
+
+    def _begin(self, portion: Portion) -> None:
+        work = self.holding.work(portion, self._inputs)
+        self._busy, self._limits = True, work.header.limits
+        self.watch.begin(self._monotonic(), self._limits)
+        # Headers are cached by this name: one with another limit needs another.
+        name = self.holding.segment.id + (f"+{portion.memory_bytes}" if portion.memory_bytes is not None else "")
+        self._runner.begin(Order(serial=self._serials(), segment=name, work=work))
+
     def due_in(self, now: float) -> float:
-        """Return the seconds until `check` has something to do."""
-        memory = self._memory_at - now if self._limits.memory_bytes is not None else float("inf")
-        slice_end = float("inf") if self._slice_asked else self._slice_until - now
-        return max(0.0, min(self._deadline - now, slice_end, memory))
+        """Return the seconds until `advance` or `check` has something to do."""
+        return self.watch.due_in(now) if self._busy else _ASK_AGAIN_SECONDS
 
     # -- frames ------------------------------------------------------------------------------------
 
@@ -106,7 +119,9 @@ class Tending:
         match frame.kind:
             case Kind.RESULT:
                 if self.holding.is_left(frame.number):
-                    lines.append(_line(frame.body, self.holding.attempt(frame.number), final=True))
+                    own = self._portion.memory_bytes
+                    body = frame.body if own is None else with_limit(frame.body, own)
+                    lines.append(line(body, self.holding.attempt(frame.number), final=True))
                     self.holding.succeed(frame.number)
             case Kind.STARTED:
                 self._started(started_indices(frame))
@@ -129,46 +144,83 @@ class Tending:
             self._runner.kill()
             self._rest()
             return
-        now = self._monotonic()
         self.holding.start(wanted)
-        self.started_at = now
-        self._deadline = now + self._limits.time_seconds * len(indices) + GRACE_SECONDS
-        if self._slice_until == float("inf"):
-            slice_seconds = max(_SHORTEST_SLICE, 2 * self.holding.predicted_seconds())
-            self._slice_until = now + min(_LONGEST_SLICE, slice_seconds)
+        self.watch.start(self._monotonic(), len(indices), self.holding.predicted_seconds())
 
     def _failed(self, frame: Frame, lines: list[bytes]) -> None:
+        """Take in a failure that the runner survived, with where and how long it ran."""
         if not self.holding.is_left(frame.number):
             return
-        cls = FailureClass(json.loads(frame.body)["failure"]["cls"])
-        charge = self.holding.fail(frame.number, cls)
-        lines.append(_line(frame.body, charge.attempt, final=charge.final))
+        value = json.loads(frame.body)
+        said = value["failure"]
+        said["evidence"] = self._evidence(said.get("evidence", {}))
+        cls = FailureClass(said["cls"])
+        if cls is FailureClass.INFRASTRUCTURE and self._host_is_bad(said["error"]):
+            value["outcome"] = Outcome.LOST.value
+            charge = self.holding.excuse(frame.number)
+        else:
+            charge = self.holding.fail(frame.number, cls, said["evidence"])
+            self._note_failure((cls, said.get("fingerprint", "")), told(said["error"], said["message"]), charge)
+        lines.append(line(encode_result(value), charge.attempt, final=charge.final))
+
+    def _note_failure(self, cause: tuple[FailureClass, str], words: str, charge: Charge) -> None:
+        if charge.final:
+            part, n_settled = (self.holding.segment.id, self.holding.unit.pipeline), self.holding.n_settled
+            self.why_held = self._place.alike.failed(part, cause, words, n_settled) or self.why_held
 
     def _rest(self) -> None:
         """Note that the runner has nothing to do."""
-        self._busy, self._deadline = False, float("inf")
+        self._busy = False
+        self.watch.rest()
         self.holding.interrupt()
+        if self._portion.alone:
+            self._place.crowd.rejoin()
 
     def _refuse(self, message: str) -> None:
         self._rest()
-        self._refused, self.why_refused = True, message
+        self.why_refused = message
 
     def _died(self, evidence: dict[str, Any], lines: list[bytes]) -> None:
-        """Charge whoever was in progress, unless something else is to blame."""
+        """Find out whom or what to blame for the death of the runner: the clock, the host, a group, a task."""
         suspects = self.holding.suspects()
-        if self._terminated:
-            lines += self._charge(self.holding.in_progress, self._timeout("SIGTERM"))
+        if self.watch.terminated:
+            end = {name: evidence[name] for name in _EXIT if name in evidence}
+            failure = self._with_evidence(failures.timeout(self._limits.time_seconds, "SIGTERM"), end)
+            lines += self._charge(self.holding.in_progress, failure)
         elif not evidence.pop("template", False):
-            lines += self._charge(suspects, self._crash(evidence))
+            failure = self._with_evidence(failures.crash(evidence))
+            if self._host_is_bad(failure.error):
+                lines += [self._excuse(index, failure, Outcome.LOST) for index in suspects]
+            elif failure.cls is FailureClass.CRASH and len(suspects) > 1:
+                self.holding.suspect(suspects)
+            else:
+                lines += self._charge(suspects, failure)
         self._rest()
 
-    def _crash(self, evidence: dict[str, Any]) -> Failure:
-        if evidence.pop("kernel_oom", False):
-            message = "the kernel killed the runner because the machine ran out of memory"
-            return death(FailureClass.OOM, "OutOfMemory", message, {**evidence, "how": "kernel"})
-        name = evidence.get("signal")
-        how = f"killed by {name}" if name else f"exit code {evidence.get('exit_code')} without a word"
-        return death(FailureClass.CRASH, name or "Exit", f"the runner died: {how}", evidence)
+    def _host_is_bad(self, how: str) -> bool:
+        """Note a death of a runner, or what is like it; whether that makes the host unfit."""
+        n_tried = self.holding.n_tried + 1
+        why = self._place.soundness.died(self.holding.unit.pipeline, how, n_tried)
+        if why is None:
+            return False
+        self.why_drained = why
+        self.holding.forgive()
+        return True
+
+    # -- evidence ----------------------------------------------------------------------------------
+
+    def _evidence(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *known* with where the attempt ran, for how long and under which circumstances."""
+        seconds = round(self.watch.seconds(self._monotonic()), 3)
+        found: dict[str, Any] = {"host": self._place.host, "pid": self._runner.pid(), "seconds": seconds}
+        if self._limits.memory_bytes is not None:
+            found["limit_bytes"] = self._limits.memory_bytes
+        if self._portion.alone:
+            found["alone"] = self._alone is Alone.YES
+        return {name: value for name, value in {**found, **known}.items() if value is not None}
+
+    def _with_evidence(self, failure: Failure, more: Mapping[str, Any] = {}) -> Failure:
+        return replace(failure, evidence=self._evidence({**more, **failure.evidence}))
 
     # -- limits ------------------------------------------------------------------------------------
 
@@ -176,70 +228,59 @@ class Tending:
         """Enforce what is due at *now* and return the result lines that come of it."""
         if not self._busy:
             return b""
-        if now >= self._slice_until and not self._slice_asked:
-            self._slice_asked = True
+        if self.watch.slice_ends(now):
             self._runner.stop()
-        if self._limits.memory_bytes is not None and now >= self._memory_at:
-            self._memory_at = now + _MEMORY_SECONDS
-            if lines := self._check_memory(self._limits.memory_bytes):
-                return lines
-        return self._check_time(now) if now >= self._deadline else b""
+        if self.watch.memory_due(now) and (lines := self._check_memory()):
+            return lines
+        return self._check_time(now) if self.watch.late(now) else b""
 
     def _check_time(self, now: float) -> bytes:
-        if not self._terminated:
+        if not self.watch.terminated:
             self._runner.terminate()
-            self._terminated, self._deadline = True, now + GRACE_SECONDS
+            self.watch.give_grace(now)
             return b""
-        return self._end_runner(self._timeout("SIGKILL"))
+        return self._end_runner(failures.timeout(self._limits.time_seconds, "SIGKILL"))
 
-    def _timeout(self, how: str) -> Failure:
-        seconds = self._limits.time_seconds
-        message = f"stopped at its limit of {seconds:g} s by {how}: it did not react to its alarm"
-        return death(FailureClass.TIMEOUT, "TaskTimeout", message, {"limit_seconds": seconds, "how": how})
-
-    def _check_memory(self, limit: int) -> bytes:
+    def _check_memory(self) -> bytes:
+        limit = self._limits.memory_bytes
         grown = self._runner.private_bytes()
-        self._peak = max(self._peak, grown)
-        if grown <= limit:
+        self.watch.peak_bytes = max(self.watch.peak_bytes, grown)
+        if limit is None or grown <= limit:
             return b""
-        message = f"killed at {grown / 2**30:.2f} GiB (limit {limit / 2**30:.2f} GiB)"
-        evidence = {"peak_bytes": self._peak, "limit_bytes": limit, "how": "killed by the worker"}
-        return self._end_runner(death(FailureClass.OOM, "MemoryLimit", message, evidence))
+        return self._end_runner(failures.out_of_memory(grown, self.watch.peak_bytes, limit))
 
     def _end_runner(self, failure: Failure) -> bytes:
         """Kill the runner; charge those that are to blame now, unless their results had just come."""
         blamed = self.holding.suspects()
+        failure = self._with_evidence(failure)
         lines = self.absorb(self._runner.kill())
         charged = self._charge([index for index in blamed if self.holding.is_left(index)], failure)
         self._rest()
         return lines + b"".join(charged)
 
     def _charge(self, indices: Collection[int], failure: Failure) -> list[bytes]:
-        return [self.fail(index, failure) for index in tuple(indices)]
+        return [self._fail(index, failure) for index in tuple(indices)]
+
+    def _fail(self, index: int, failure: Failure) -> bytes:
+        charge = self.holding.fail(index, failure.cls, failure.evidence)
+        self._note_failure((failure.cls, failure.fingerprint), failure.told, charge)
+        return self._told(index, failure, charge, Outcome.FAILED)
+
+    def _excuse(self, index: int, failure: Failure, outcome: Outcome) -> bytes:
+        """Give the task back with an attempt that does not count."""
+        return self._told(index, failure, self.holding.excuse(index), outcome)
+
+    def _told(self, index: int, failure: Failure, charge: Charge, outcome: Outcome) -> bytes:
+        return line_of(self.holding.task(index), failure, charge, outcome=outcome, finished_at=self._clock())
 
     # -- decisions of others -----------------------------------------------------------------------
-
-    def fail(self, index: int, failure: Failure) -> bytes:
-        """Charge the task with *failure* and return its result line."""
-        charge: Charge = self.holding.fail(index, failure.cls)
-        known = {
-            "index": index,
-            "key": self.holding.task(index).key,
-            "outcome": Outcome.FAILED.value,
-            "finished_at": self._clock(),
-            "failure": failure_to_json(failure),
-        }
-        return _line(encode_result(known), charge.attempt, final=charge.final)
 
     def fail_lost(self) -> bytes:
         """Settle tasks that took too many workers with them and return their result lines."""
         lines = []
         for index in self.holding.lost_too_often():
-            n_losses = self.holding.n_losses(index)
-            message = f"{n_losses} workers were lost while they ran this task: it is not tried again"
-            lines.append(
-                self.fail(index, death(FailureClass.HOST_LOST, "WorkerLost", message, {"losses": n_losses}))
-            )
+            failure = failures.host_lost(self.holding.n_losses(index))
+            lines.append(self._told(index, failure, self.holding.fail_for_good(index), Outcome.FAILED))
         return b"".join(lines)
 
     def cancel(self, keys: frozenset[TaskKey] | None) -> bytes:
@@ -260,7 +301,10 @@ class Tending:
         self._rest()
         return lines
 
-
-def _line(body: bytes, attempt: int, *, final: bool) -> bytes:
-    """Return a result line: the runner's *body*, which is not parsed, with attempt and final in front."""
-    return b'{"attempt":%d,"final":%s,%s\n' % (attempt, b"true" if final else b"false", body[1:])
+    def preempt(self, signal_name: str) -> bytes:
+        """End the task in progress at once, since the host is wanted; its attempt is used up, not charged."""
+        failure = self._with_evidence(failures.preempted(signal_name))
+        lines = [self.absorb(self._runner.kill())]
+        lines += [self._excuse(index, failure, Outcome.PREEMPTED) for index in self.holding.in_progress]
+        self._rest()
+        return b"".join(lines)

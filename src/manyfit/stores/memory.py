@@ -1,23 +1,41 @@
 """The reference store: everything in one object, nothing clever, for tests and as the model of other stores."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from manyfit.contracts.accepted import AcceptedBlock, UnitState
+from manyfit.contracts.accepted import AcceptedBlock, EndedEpoch, UnitState
+from manyfit.contracts.artifacts import ArtifactFile, ArtifactStore
 from manyfit.contracts.store import Wanted
-from manyfit.model.control import Action, AddSegment, Cancel, Compacted, Entry, Pause, Resume
+from manyfit.model.control import (
+    Action,
+    AddSegment,
+    Cancel,
+    Compacted,
+    Entry,
+    pauses_in_force,
+    terms_in_force,
+)
 from manyfit.model.errors import LeaseLost, NotFound, PositionTaken, Refused
 from manyfit.model.keys import SegmentId, TaskKey, UnitId, WorkerId, content_key, task_key
 from manyfit.model.lease import Assigned, End, EndKind, Lease, Span, TaskMark
-from manyfit.model.result import Outcome
 from manyfit.model.segment import Segment
 from manyfit.model.snapshot import Counts, Snapshot, WorkerView
+from manyfit.model.terms import Terms
 from manyfit.model.unit import Unit, root_of
 from manyfit.model.worker import Beat, WorkerInfo, WorkerState
-from manyfit.stores.ends import SYNC_BYTES, SYNC_SECONDS, concluded, inherited, left_of, sealed
+from manyfit.stores.ledger.adopting import out_of_order, require_same, without_parent
+from manyfit.stores.ledger.ends import (
+    SYNC_BYTES,
+    SYNC_SECONDS,
+    Attempt,
+    concluded,
+    inherited,
+    left_of,
+    sealed,
+)
 
 _LEFT = TaskMark.LEFT.value
 
@@ -26,6 +44,7 @@ _LEFT = TaskMark.LEFT.value
 class _Epoch:
     lease: Lease
     owner: object
+    request: str = ""
     lines: list[bytes] = field(default_factory=list)
     n_durable: int = 0
     end: End | None = None
@@ -45,6 +64,7 @@ class MemoryState:
     beats: dict[WorkerId, Beat] = field(default_factory=dict)
     bases: list[Path] = field(default_factory=list)
     epochs: dict[UnitId, list[_Epoch]] = field(default_factory=dict)
+    artifacts: dict[str, tuple[bytes, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,33 @@ class _Place:
     root: Unit
     id: UnitId
     own: tuple[int, ...]
+
+
+class MemoryArtifacts:
+    """The kept files of *state*."""
+
+    folder: Path | None = None
+
+    def __init__(self, state: MemoryState, clock: Callable[[], float]) -> None:
+        self._files = state.artifacts
+        self._clock = clock
+
+    def put(self, name: str, content: bytes) -> None:
+        if self._files.setdefault(name, (content, self._clock()))[0] != content:
+            raise Refused(f"{name} is kept already, with another content; store it under another name")
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        if name not in self._files:
+            raise NotFound(f"no kept file {name} in memory")
+        return self._files[name][0][offset : None if length is None else offset + length]
+
+    def files(self) -> Iterator[ArtifactFile]:
+        for name, (content, stored_at) in sorted(self._files.items()):
+            yield ArtifactFile(name=name, n_bytes=len(content), stored_at=stored_at)
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._files.pop(name, None)
 
 
 class MemoryStore:
@@ -70,6 +117,8 @@ class MemoryStore:
         by: str = "memory",
     ) -> None:
         self.url = "memory:"
+        self.sweep = state.sweep
+        self.artifacts: ArtifactStore = MemoryArtifacts(state, clock)
         self._state = state
         self._clock = clock
         self._monotonic = monotonic
@@ -83,13 +132,18 @@ class MemoryStore:
     def entries(self, since: int = 0) -> Sequence[Entry]:
         return tuple(self._state.entries[since:])
 
-    def append(self, action: Action, *, position: int) -> Entry:
+    def append(self, action: Action, *, position: int, by: str | None = None, at: float | None = None) -> Entry:
         last = len(self._state.entries)
         if position <= last:
             raise PositionTaken(position)
         if position > last + 1:
             raise Refused(f"entry {position} would leave a gap behind entry {last}; append {last + 1}")
-        entry = Entry(position=position, action=action, by=self._by, at=self._clock())
+        entry = Entry(
+            position=position,
+            action=action,
+            by=self._by if by is None else by,
+            at=self._clock() if at is None else at,
+        )
         self._state.entries.append(entry)
         return entry
 
@@ -117,7 +171,6 @@ class MemoryStore:
         return self._state.segments[segment]
 
     def unit(self, unit: UnitId) -> Unit:
-        """Return the planned unit that *unit* is, or is a part of. Raises `NotFound`."""
         for segment in self._state.segments.values():
             for planned in segment.units:
                 if planned.id == root_of(unit):
@@ -132,9 +185,12 @@ class MemoryStore:
     def _planning(self) -> bool:
         return [True, *(added.more for _, added in self._added())][-1]
 
-    def _paused(self) -> bool:
-        toggles = [e.action for e in self._state.entries if isinstance(e.action, (Pause, Resume))]
-        return bool(toggles) and isinstance(toggles[-1], Pause)
+    def _held(self) -> dict[str, str]:
+        """Return what is paused, with the reasons; the whole sweep is ""."""
+        return dict(pauses_in_force(self._state.entries))
+
+    def _terms(self) -> Terms:
+        return terms_in_force(self._state.entries)
 
     # -- what is withdrawn ---------------------------------------------------------------------------
 
@@ -216,29 +272,50 @@ class MemoryStore:
     def beat(self, worker: WorkerId, beat: Beat) -> None:
         self._state.beats[worker] = beat
 
-    def claim(self, worker: WorkerId, *, wanted: Wanted | None = None) -> Lease | None:
-        if held := [epoch.lease.unit for epoch in self._open_epochs() if epoch.lease.worker == worker]:
-            raise Refused(f"worker {worker} holds unit {held[0]}; complete it before claiming another")
-        if self._paused():
+    def claim(self, worker: WorkerId, *, wanted: Wanted | None = None, request: str = "") -> Lease | None:
+        if held := [epoch for epoch in self._open_epochs() if epoch.lease.worker == worker]:
+            if request and held[0].request == request:
+                return held[0].lease
+            raise Refused(f"worker {worker} holds unit {held[0].lease.unit}; complete it before claiming another")
+        if "" in self._held():
             return None
-        for place in sorted(self._places(), key=lambda place: -place.segment.header.priority):
-            tasks = self._runnable(place)
+        for place in self._by_priority():
+            tasks = () if self._passed_over(place, worker) else self._runnable(place)
             if wanted is not None:
                 tasks = tuple(task for task in tasks if wanted(place.root, task.index))
             if tasks:
-                return self._lease(place, worker, tasks)
+                return self._lease(place, worker, tasks, request)
         return None
 
-    def _lease(self, place: _Place, worker: WorkerId, tasks: tuple[Assigned, ...]) -> Lease:
+    def _by_priority(self) -> list[_Place]:
+        in_force = self._terms().priority
+        places = list(self._places())
+        return places if in_force is not None else sorted(places, key=lambda p: -p.segment.header.priority)
+
+    def _passed_over(self, place: _Place, worker: WorkerId) -> bool:
+        """Whether a hold, the needs or a limit keep the pipeline of *place* from *worker*."""
+        pipeline, terms = place.root.pipeline, self._terms()
+        if pipeline in self._held() or terms.needs_of(pipeline).unmet(self._state.workers.get(worker)):
+            return True
+        is_open = Counter(self.unit(epoch.lease.unit).pipeline for epoch in self._open_epochs())
+        limits = terms.concurrency
+        most = [limits.sweep, limits.tenant]
+        return any(limit is not None and is_open.total() >= limit for limit in most) or is_open[
+            pipeline
+        ] >= limits.pipelines.get(pipeline, float("inf"))
+
+    def _lease(self, place: _Place, worker: WorkerId, tasks: tuple[Assigned, ...], request: str) -> Lease:
         epochs = self._state.epochs.setdefault(place.id, [])
+        before = self._before(place)
         lease = Lease(
             unit=place.id,
             epoch=len(epochs) + 1,
             worker=worker,
             position=len(self._state.entries),
             tasks=tasks,
+            deaths=before.deaths if before else 0,
         )
-        epochs.append(_Epoch(lease, self))
+        epochs.append(_Epoch(lease, self, request))
         return lease
 
     def finished(self) -> bool:
@@ -286,6 +363,10 @@ class MemoryStore:
         self.sync()
         self._end(epoch, settled)
 
+    def cycle(self, lease: Lease, end: End, *, wanted: Wanted | None = None, request: str = "") -> Lease | None:
+        self.complete(lease, end)
+        return self.claim(lease.worker, wanted=wanted, request=request)
+
     def _end(self, epoch: _Epoch, end: End) -> None:
         n_bytes = sum(map(len, epoch.lines[: epoch.n_durable]))
         spans = (Span(log=epoch.lease.worker, start=0, end=n_bytes),) if n_bytes else ()
@@ -303,10 +384,7 @@ class MemoryStore:
 
     def _seal(self, epoch: _Epoch) -> None:
         lease = epoch.lease
-        values = [json.loads(line) for line in b"".join(epoch.lines[: epoch.n_durable]).splitlines()]
-        attempts = [
-            (v["index"], v["attempt"], v["outcome"] == Outcome.SUCCEEDED.value, v["final"]) for v in values
-        ]
+        attempts = map(Attempt.of_line, b"".join(epoch.lines[: epoch.n_durable]).splitlines())
         beat = self._beat_on(lease)
         place = self._place(lease.unit)
         lost = beat.index if beat else None
@@ -342,12 +420,13 @@ class MemoryStore:
         }
         totals = {state: sum(t.get(state, 0) for t in tallies.values()) for state in _STATES}
         open_units = {epoch.lease.unit: epoch.lease.worker for epoch in self._open_epochs()}
+        held = self._held()
         return Snapshot(
             sweep=self._state.sweep,
             position=len(self._state.entries),
             counts=Counts(planned=sum(totals.values()), **totals),
             per_pipeline=per_pipeline,
-            paused=self._paused(),
+            paused="" in held,
             planning=self._planning(),
             n_units=len(places),
             n_units_closed=sum(not self._is_open(p.id) and not self._runnable(p) for p in places),
@@ -355,6 +434,8 @@ class MemoryStore:
             cost_done_seconds=cost_done,
             workers=self._views({worker: unit for unit, worker in open_units.items()}),
             open_units=dict(sorted(open_units.items())),
+            held={name: reason for name, reason in held.items() if name},
+            terms=self._terms(),
         )
 
     def _count(self, place: _Place) -> dict[str, int]:
@@ -411,6 +492,33 @@ class MemoryStore:
                         lines=lines,
                     )
 
+    def epochs(self) -> Iterator[EndedEpoch]:
+        for place in list(self._places()):
+            for epoch in self._state.epochs.get(place.id, []):
+                if ended := _ended(place, epoch):
+                    yield ended
+
+    def adopt(self, ended: EndedEpoch) -> bool:
+        place = self._place_of(ended)
+        epochs = self._state.epochs.get(place.id, [])
+        if ended.epoch <= len(epochs):
+            require_same(ended, _ended(place, epochs[ended.epoch - 1]))
+            return False
+        if ended.epoch > len(epochs) + 1 or self._is_open(place.id):
+            raise out_of_order(ended)
+        self._lease(place, ended.worker, left_of(place.own, self._before(place)), "")
+        epoch = self._state.epochs[place.id][-1]
+        epoch.owner, epoch.lines, epoch.n_durable = None, [ended.lines], 1
+        self._end(epoch, ended.end)
+        return True
+
+    def _place_of(self, ended: EndedEpoch) -> _Place:
+        segment = self.segment(ended.segment)
+        for place in self._places():
+            if place.id == ended.unit and place.segment is segment:
+                return place
+        raise without_parent(ended)
+
     def bases(self) -> Sequence[Path]:
         return tuple(self._state.bases)
 
@@ -425,6 +533,19 @@ class MemoryStore:
 
 _STATES = ("done", "failed", "running", "pending", "cancelled")
 _STATE_OF = {TaskMark.DONE.value: "done", TaskMark.FAILED.value: "failed", TaskMark.CANCELLED.value: "cancelled"}
+
+
+def _ended(place: _Place, epoch: _Epoch) -> EndedEpoch | None:
+    if epoch.end is None:
+        return None
+    return EndedEpoch(
+        segment=place.segment.id,
+        unit=place.id,
+        epoch=epoch.lease.epoch,
+        worker=epoch.lease.worker,
+        lines=epoch.accepted(),
+        end=epoch.end,
+    )
 
 
 def _with_left(states: dict[str, int], rest: int, n_cancelled: int, beat: Beat | None) -> dict[str, int]:

@@ -25,35 +25,62 @@ TasksArgument = Annotated[
 ]
 
 
-def pause(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
+PipelineOption = Annotated[
+    str, typer.Option("--pipeline", metavar="NAME", show_default=False, help="Only the tasks of this pipeline.")
+]
+
+
+def pause(
+    sweep: options.SweepArgument,
+    pipeline: PipelineOption = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", show_default=False, help="Why, for those who wonder.")
+    ] = "",
+    as_json: options.JsonOption = False,
+) -> None:
     """
     Start no more tasks until `resume`.
 
-    Workers on all machines give back the task they are in, uncharged, and wait.
+    Of the whole sweep, or with --pipeline of one pipeline. Workers on all machines give back the task
+    they are in, uncharged, and wait, or go on with other pipelines.
     """
     from manyfit import connect
     from manyfit.cli.output import Output
     from manyfit.run import control
 
-    changed = control.pause(connect.open_store(sweep))
+    changed = control.pause(connect.open_store(sweep), pipeline, reason)
     out = Output(as_json=as_json)
-    out.json({"paused": True, "changed": changed})
-    out.line(f"paused{'' if changed else ' already'}; next: manyfit resume {sweep}")
+    out.json({"paused": True, "changed": changed, "pipeline": pipeline or None, "reason": reason})
+    what = f"pipeline {pipeline} is held" if pipeline else "paused"
+    back = f"manyfit resume {sweep}{f' --pipeline {pipeline}' if pipeline else ''}"
+    out.wrapped(f"{what}{'' if changed else ' already'}; next: {back}")
 
 
-def resume(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:
-    """End a pause: workers go on."""
+def resume(
+    sweep: options.SweepArgument, pipeline: PipelineOption = "", as_json: options.JsonOption = False
+) -> None:
+    """End a pause: workers go on. Without --pipeline, every pause of the sweep ends."""
     from manyfit import connect
     from manyfit.cli.output import Output
     from manyfit.run import control
 
     store = connect.open_store(sweep)
-    changed = control.resume(store)
-    n_alive = sum(worker.alive for worker in store.snapshot().workers)
+    before = control.held(store)
+    changed = control.resume(store, pipeline)
+    still, n_alive = control.held(store), _alive(store)
+    paused = control.paused(store)
     out = Output(as_json=as_json)
-    out.json({"paused": False, "changed": changed, "workers": n_alive})
-    out.line("resumed" if changed else "it was not paused")
-    if not n_alive:
+    out.json({"paused": paused, "changed": changed, "workers": n_alive, "held": sorted(still)})
+    released = sorted(before.keys() - still.keys())
+    if pipeline:
+        out.line(f"pipeline {pipeline} goes on" if changed else f"pipeline {pipeline} was not held")
+    elif released:
+        out.wrapped(f"resumed, with {', '.join(released)}")
+    else:
+        out.line("resumed" if changed else "it was not paused")
+    if paused:
+        out.wrapped(f"the whole sweep is paused; next: manyfit resume {sweep}")
+    elif not n_alive:
         out.line(f"no worker is at work; next: manyfit run {sweep}")
 
 
@@ -151,7 +178,7 @@ def retry(
     from manyfit import connect
     from manyfit.cli.output import Output, plural
     from manyfit.run import control
-    from manyfit.run.identity import usable_cores
+    from manyfit.run.machine import usable_cores
 
     _one_of("retry", tasks=bool(tasks), cls=bool(cls), failed=failed, cancelled=cancelled)
     out = Output(as_json=as_json)

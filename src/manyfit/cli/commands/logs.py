@@ -2,11 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manyfit.cli import options
+
+if TYPE_CHECKING:
+    from manyfit.connect import LocalFiles
 
 MOST_LOGS = 10
 LOOK_SECONDS = 0.5
@@ -33,7 +36,7 @@ def logs(
     from manyfit.cli.output import Output
 
     out = Output(as_json=as_json)
-    paths = _chosen(connect.find_store(sweep), worker)
+    paths = _chosen(connect.local_files(connect.open_store(sweep)), worker)
     tails = {path: _tail(path, n) for path in paths}
     out.json({"logs": [{"name": path.stem, "path": str(path), "lines": lines} for path, lines in tails.items()]})
     for number, (path, lines) in enumerate(tails.items()):
@@ -44,13 +47,13 @@ def logs(
         _follow(out.line, paths)
 
 
-def _chosen(folder: Path, worker: str | None) -> list[Path]:
+def _chosen(files: "LocalFiles", worker: str | None) -> list[Path]:
     """Return the logs that are meant and say something: the status log first, then the workers', newest last."""
     from manyfit.model.errors import NotFound
 
-    logs = [path for path in (folder / "workers").glob("*.log") if path.stat().st_size]
+    logs = [path for path in files.logs.glob("*.log") if path.stat().st_size]
     found = sorted(logs, key=lambda path: (path.stat().st_mtime, path.name))
-    everything = [path for path in (folder / "run.log", folder / "status.log") if path.is_file()] + found
+    everything = [path for path in (files.run_log, files.status_log) if path.is_file()] + found
     if worker is None:
         return everything[:2] + everything[2:][-MOST_LOGS:]
     chosen = [path for path in everything if path.stem.startswith(worker)]

@@ -87,8 +87,7 @@ def results_of(sweep: str) -> "Results":
     from manyfit import connect
     from manyfit.api.results import Results
 
-    folder = connect.find_store(sweep)
-    return Results(connect.open_store(folder), folder)
+    return Results(connect.open_store(sweep))
 
 
 def _chosen(
@@ -137,6 +136,8 @@ def failure_facts(groups: Any) -> list[dict[str, Any]]:
             "error": group.error,
             "message": group.message,
             "do": group.do,
+            "host": group.host or None,
+            "n_forgiven": group.n_forgiven,
         }
         for group in groups
     ]
@@ -155,6 +156,8 @@ def show_failures(out: "Output", groups: Any, sweep: str) -> None:
         out.wrapped(f"  {group.key[:8]} {what}", indent="    ")
         if what != group.what:
             out.wrapped(f"  all of it: manyfit explain {sweep} {group.key[:8]}", indent="    ")
+        if group.where:
+            out.wrapped(f"  {group.where}", indent="    ")
         out.wrapped(f"  next: {for_sweep(group.do, sweep)}", indent="    ")
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from manyfit.cli import options
 
+DECLARATIONS = frozenset({".toml", ".yaml", ".yml"})
+
 if TYPE_CHECKING:
     from manyfit.api.sweeps import Sweep, SweepPlan
     from manyfit.cli.output import Output
@@ -18,6 +20,7 @@ def plan(
     more: options.FilterArgument = None,
     only: options.OnlyOption = None,
     workers: options.WorkersOption = None,
+    store: options.StoreOption = "",
     as_json: options.JsonOption = False,
 ) -> None:
     """
@@ -30,30 +33,41 @@ def plan(
 
     out = Output(as_json=as_json)
     wanted = options.filters(more, only)
-    planned = sweep_of(sweep).plan(workers=workers, only=wanted)
+    sweep, store = options.without_password(sweep), options.without_password(store)
+    planned = sweep_of(sweep, store).plan(workers=workers, only=wanted)
     summary, change = planned.summary(), planned.difference()
     out.json(
         {
             **asdict(summary),
             "sureness": summary.sureness,
-            "store": str(planned.sweep.store_folder),
+            "store": str(planned.sweep.address),
             "difference": None if change is None else difference_facts(change),
         }
     )
     _show_plan(out, planned, summary)
     if change is not None:
         show_difference(out, change)
-    _show_next(out, sweep, wanted, change)
+    _show_next(out, sweep, wanted, change, options.said_store(store))
 
 
-def sweep_of(target: str) -> "Sweep":
+def sweep_of(target: str, store: str = "") -> "Sweep":
     """Return the sweep that *target* means: declared in a file, else as a store has it."""
-    from manyfit import connect
     from manyfit.api.sweeps import Sweep
 
-    if not Path(target).is_file() and (connect.expected_store(target) / "manyfit.json").is_file():
-        return Sweep.stored(target)
-    return Sweep.load(target)
+    options.without_password_in_environment()
+    if is_declaration(target):
+        return Sweep.load(target, store=store)
+    return Sweep.stored(target, store=store)
+
+
+def is_declaration(target: str) -> bool:
+    """Whether *target* is a sweep file, or meant as one that is not there."""
+    from manyfit import connect
+
+    path = Path(target)
+    if connect.is_url(target) or connect.parse(target, Path.cwd()).kind is not connect.Kind.DIRECTORY:
+        return False
+    return path.is_file() or (path.suffix in DECLARATIONS and not path.is_dir())
 
 
 def _show_plan(out: "Output", planned: "SweepPlan", summary: "PlanSummary") -> None:
@@ -80,12 +94,13 @@ def _fitting(out: "Output", text: str) -> list[str]:
     return [text] if len(text) <= out.width else wrap(text, out.width)
 
 
-def _show_next(out: "Output", sweep: str, wanted: list[str], change: "Difference | None") -> None:
-    filters = f" --only {' '.join(wanted)}" if wanted else ""
+def _show_next(out: "Output", sweep: str, wanted: list[str], change: "Difference | None", store: str) -> None:
+    filters = store + (f" --only {' '.join(wanted)}" if wanted else "")
     out.line()
     if change is not None and change.empty:
         out.wrapped(
-            f"nothing to submit; next: manyfit status {sweep}, or manyfit run {sweep} to go on with what is left"
+            f"nothing to submit; next: manyfit status {sweep}{store},"
+            f" or manyfit run {sweep}{store} to go on with what is left"
         )
     else:
         out.line(f"next: manyfit run {sweep}{filters}")
@@ -145,6 +160,7 @@ def submit(
     more: options.FilterArgument = None,
     only: options.OnlyOption = None,
     workers: options.WorkersOption = None,
+    store: options.StoreOption = "",
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -156,24 +172,27 @@ def submit(
     from manyfit.cli.output import Output, plural
 
     out = Output(as_json=as_json, quiet=quiet)
-    planned = sweep_of(sweep).plan(workers=workers, only=options.filters(more, only))
+    sweep, store = options.without_password(sweep), options.without_password(store)
+    planned = sweep_of(sweep, store).plan(workers=workers, only=options.filters(more, only))
     submitted = planned.submit()
     change = submitted.difference
-    folder = planned.sweep.store_folder
+    address = planned.sweep.address
     out.json(
         {
             "sweep": planned.sweep.name,
-            "store": str(folder),
+            "store": str(address),
             "submitted": submitted.n_tasks,
             "segments": submitted.n_segments,
             "difference": difference_facts(change),
         }
     )
     if change.empty:
-        out.wrapped(f"the store has all {plural(change.n_kept, 'task')} of this plan: nothing changed")
+        what = (
+            "its declaration is up to date now" if submitted.declaration or submitted.terms else "nothing changed"
+        )
+        out.wrapped(f"the store has all {plural(change.n_kept, 'task')} of this plan: {what}")
     else:
-        out.line(f"submitted {plural(submitted.n_tasks, 'task')} to {folder.name}")
+        out.line(f"submitted {plural(submitted.n_tasks, 'task')} to {address.shown}")
         show_difference(out, change) if change.n_kept or change.removed else None
-    out.wrapped(
-        f"next: manyfit work {sweep} (as often and on as many machines as you like), or manyfit run {sweep}"
-    )
+    said = sweep + options.said_store(store)
+    out.wrapped(f"next: manyfit work {said} (as often and on as many machines as you like), or manyfit run {said}")

@@ -5,7 +5,6 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -40,6 +39,7 @@ def run(
     background: Annotated[
         bool, typer.Option("--background", help="Return at once; `watch` shows how it goes, `stop` ends it.")
     ] = False,
+    store: options.StoreOption = "",
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -49,22 +49,24 @@ def run(
     Ctrl-C stops cleanly; the same command goes on from there. A changed file runs only what is new. With
     the store or the name of a sweep instead of its file, nothing is planned: what is left is run.
 
-    Results go to the store beside the file: NAME.sweep/results/leaderboard.csv and tasks.parquet.
+    Tables of results are written beside the store: NAME.sweep/results/leaderboard.csv and tasks.parquet.
     """
-    from manyfit.cli.commands.planning import sweep_of
+    from manyfit.cli.commands.planning import is_declaration, sweep_of
     from manyfit.cli.output import Output
 
     out = Output(as_json=as_json, quiet=quiet)
-    declared = sweep_of(sweep)
-    planning = Path(sweep).is_file()
+    sweep, store = options.without_password(sweep), options.without_password(store)
+    declared = sweep_of(sweep, store)
+    planning = is_declaration(sweep)
     wanted = [*options.filters(more, only), *_parts(declared, no_cv=no_cv, no_validation=no_validation)]
     flags = _flags(wanted, workers, threads, oversubscribe=oversubscribe)
+    called = declared.address.shown if store else sweep
     if background:
         _detach(
             out,
             declared,
             declared.plan(workers=workers, only=wanted).submit().n_tasks if planning else 0,
-            sweep,
+            called,
             flags,
         )
         return
@@ -74,8 +76,8 @@ def run(
         out=out,
         sweep=declared,
         planning=planning,
-        target=sweep,
-        again=" ".join(["manyfit run", shlex.quote(sweep), *flags]).strip(),
+        target=called,
+        again=" ".join([f"manyfit run {shlex.quote(sweep)}{options.said_store(store)}", *flags]).strip(),
     )
     options.finish(session.run(wanted, workers=workers, threads=threads, oversubscribe=oversubscribe))
 
@@ -113,11 +115,12 @@ def _detach(out: "Output", declared: "Sweep", n_submitted: int, sweep: str, flag
     """Start a process of its own session that runs what was submitted here, where mistakes were seen."""
     import subprocess
 
-    folder = declared.store_folder
-    log = folder / "run.log"
+    files = declared.files()
+    files.folder.mkdir(parents=True, exist_ok=True)
+    log = files.run_log
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "manyfit", "run", str(folder), *(shlex.split(" ".join(flags)))],
+            [sys.executable, "-m", "manyfit", "run", declared.address.url, *shlex.split(" ".join(flags))],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -126,7 +129,7 @@ def _detach(out: "Output", declared: "Sweep", n_submitted: int, sweep: str, flag
     out.json(
         {
             "sweep": declared.name,
-            "store": str(folder),
+            "store": str(declared.address),
             "pid": process.pid,
             "log": str(log),
             "submitted": n_submitted,
@@ -148,7 +151,7 @@ def watch(
     Ctrl-C only leaves the display; the sweep goes on.
     """
     from manyfit import connect
-    from manyfit.cli.commands.inspection import counts_facts, state_of
+    from manyfit.cli.commands.states import counts_facts, state_of
     from manyfit.cli.display import display_for
     from manyfit.cli.output import Output
 
@@ -192,7 +195,7 @@ def _looks(store: "Store") -> "Iterator[Look]":
         now = time.monotonic()
         snapshot = store.snapshot()
         progress.poll()
-        per_second, left = rate.look(snapshot, now)
+        per_second, left = rate.look(snapshot, now, progress.pace)
         yield Look(
             snapshot=snapshot,
             best=progress.leaders(),
@@ -225,33 +228,54 @@ def work(
     threads: Annotated[
         int, typer.Option("--threads", metavar="N", min=1, help="Threads of numerical libraries.")
     ] = 1,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="NAME",
+            show_default=False,
+            help="Something that this worker offers, for tasks that need such a label. Repeatable.",
+        ),
+    ] = None,
     idle_timeout: Annotated[
         float, typer.Option("--idle-timeout", min=0, metavar="SECONDS", help="End after this long without work.")
     ] = 600.0,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Do not end when all is settled: wait for more sweeps in the store.")
+    ] = False,
+    store: options.StoreOption = "",
     as_json: options.JsonOption = False,
 ) -> None:
     """
-    Join a sweep as one more worker.
+    Join a sweep as one more worker, or all sweeps of a store.
 
-    From any machine that sees its folder, until nothing is left. The sweep need not be submitted yet: the
-    worker waits for it. Start as many as you like. SIGTERM and Ctrl-C give back what it holds. With
+    From any machine that sees the store, until nothing is left. The sweep need not be submitted yet: the
+    worker waits for it. Start as many as you like. SIGTERM and Ctrl-C give back what it holds. With the
+    URL of a database, or a folder of sweeps, it works on all of them, by priority and then by age. With
     --json, one document at its start says where it works.
+
+    Exit codes of its own: 4 nothing to claim for too long; 5 units cannot run here; 6 all that is left
+    is paused; 7 this host is not fit to run tasks.
     """
     from manyfit import connect
     from manyfit.cli.output import Output, plural
 
-    folder = connect.expected_store(sweep)
+    sweep = options.target(sweep, store)
+    address = connect.expected(sweep)
     out = Output(as_json=as_json)
-    out.json({"store": str(folder), "pid": os.getpid(), "threads": threads, "only": list(only or ())})
-    out.line(f"working on {folder}")
+    out.json({"store": str(address), "pid": os.getpid(), "threads": threads, "only": list(only or ())})
+    out.line(f"working on {address}")
     out.line(f"with {plural(threads, 'thread')}; logs: manyfit logs {sweep}")
     sys.stdout.flush()
-    _become_worker(folder, only or (), threads, idle_timeout)
+    flags = [*_repeated("--only", only), *_repeated("--label", label), *(["--stay"] if stay else [])]
+    _become_worker(address.url, ["--threads", str(threads), "--idle-timeout", str(idle_timeout), *flags])
 
 
-def _become_worker(folder: Path, only: Sequence[str], threads: int, idle_timeout: float) -> NoReturn:
+def _repeated(option: str, values: Sequence[str] | None) -> list[str]:
+    return [part for value in values or () for part in (option, value)]
+
+
+def _become_worker(target: str, flags: Sequence[str]) -> NoReturn:
     """Replace this process by the light one that only leases and commits."""
-    filters = [part for text in only for part in ("--only", text)]
-    command = [sys.executable, "-m", "manyfit.cli.worker", str(folder), "--threads", str(threads)]
-    command += ["--idle-timeout", str(idle_timeout), *filters]
+    command = [sys.executable, "-m", "manyfit.cli.worker", target, *flags]
     os.execv(sys.executable, command)  # noqa: S606 - our own worker

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any
 from manyfit.api.results import Results
 from manyfit.api.sweeps import Sweep, SweepPlan
 from manyfit.cli import boards
-from manyfit.cli.commands import inspection, outcome
+from manyfit.cli.commands import outcome, states
 from manyfit.cli.commands.planning import show_difference
-from manyfit.cli.display import display_for
-from manyfit.cli.errors import INTERRUPTED, OK, WITH_FAILURES
+from manyfit.cli.display import Display, display_for
+from manyfit.cli.errors import INTERRUPTED, OK, STUCK, WITH_FAILURES
 from manyfit.cli.output import Output, plural
 from manyfit.model.control import Stop
 from manyfit.model.errors import Interrupted
 from manyfit.model.snapshot import Snapshot
 from manyfit.report.texts import show_duration
-from manyfit.run.identity import usable_cores
 from manyfit.run.limits import capped
+from manyfit.run.machine import usable_cores
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from manyfit.api.driver import Look
 
 TOP = 10
 WARNINGS_SHOWN = 5
@@ -46,6 +48,7 @@ class Session:
     planning: bool
     target: str
     again: str
+    obstacles: Sequence[str] = ()
     _started: float = field(default_factory=time.monotonic)
 
     def run(self, only: Sequence[str], *, workers: int | None, threads: int | None, oversubscribe: bool) -> int:
@@ -65,7 +68,7 @@ class Session:
                         workers=workers,
                         threads=threads,
                         only=only,
-                        progress=display.show,
+                        progress=lambda look: self._see(display, look),
                         oversubscribe=oversubscribe,
                     )
         except (Interrupted, KeyboardInterrupt):
@@ -75,6 +78,10 @@ class Session:
                     f"interrupted before anything ran; nothing is lost. Run it again: {self.again}"
                 ) from None
         return self._conclude(position, interrupted=interrupted, filtered=bool(only))
+
+    def _see(self, display: Display, look: "Look") -> None:
+        self.obstacles = look.obstacles
+        display.show(look)
 
     def _submit(self, planned: SweepPlan) -> None:
         """Say what comes, and submit it."""
@@ -121,13 +128,20 @@ class Session:
         snapshot = results.snapshot()
         if not interrupted and any(isinstance(entry.action, Stop) for entry in results.store.entries(position)):
             interrupted = True
-        state = "interrupted" if interrupted else inspection.state_of(snapshot)
+        state = "interrupted" if interrupted else states.state_of(snapshot)
         ended = Ended(
-            out=self.out, results=results, snapshot=snapshot, state=state, seconds=time.monotonic() - self._started
+            out=self.out,
+            results=results,
+            snapshot=snapshot,
+            state=state,
+            seconds=time.monotonic() - self._started,
+            obstacles=self.obstacles,
         )
         ended.tell(self.target, self.again, filtered=filtered)
         if interrupted:
             return INTERRUPTED
+        if ended.stuck:
+            return STUCK
         return WITH_FAILURES if snapshot.counts.failed else OK
 
 
@@ -140,6 +154,12 @@ class Ended:
     snapshot: Snapshot
     state: str
     seconds: float
+    obstacles: Sequence[str] = ()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether tasks are left that this run could not get on with."""
+        return self.state not in ("complete", "interrupted") and bool(self.obstacles)
 
     def tell(self, target: str, again: str, *, filtered: bool) -> None:
         """Write the leaderboard, failures, warnings, files and the next step."""
@@ -163,6 +183,8 @@ class Ended:
             }
         )
         self.out.line(self._headline(filtered))
+        for text in self.obstacles if self.stuck else ():
+            self.out.wrapped(f"  {text}", indent="    ")
         self.out.wrapped(str(counts))
         if self.out.as_json or self.out.quiet:
             return
@@ -177,9 +199,10 @@ class Ended:
         return {
             "sweep": self.snapshot.sweep,
             "state": self.state,
-            "counts": inspection.counts_facts(self.snapshot.counts),
-            "store": str(self.results.folder),
+            "counts": states.counts_facts(self.snapshot.counts),
+            "store": self.results.store.url,
             "seconds": round(self.seconds, 3),
+            "obstacles": list(self.obstacles) if self.stuck else [],
         }
 
     def _say_interrupted(self, again: str) -> None:
@@ -194,7 +217,8 @@ class Ended:
         took = show_duration(self.seconds)
         if self.state == "complete":
             return f"complete in {took}"
-        return f"the filter's tasks are done in {took}" if filtered else f"not complete after {took}"
+        finished = filtered and not self.stuck
+        return f"the filter's tasks are done in {took}" if finished else f"not complete after {took}"
 
     def _board(self, board: "pl.DataFrame") -> None:
         from manyfit.report.frames import ranking_of
@@ -217,8 +241,8 @@ class Ended:
         """Write the results beside the store's own files; they are made anew by every run."""
         from manyfit.report.results import export, raw_results
 
-        folder = self.results.folder / "results"
-        folder.mkdir(exist_ok=True)
+        folder = self.results.files.results
+        folder.mkdir(parents=True, exist_ok=True)
         leaderboard = export(self.results.leaderboard(), folder / "leaderboard.csv")
         tasks = export(raw_results(self.results.store), folder / "tasks.parquet")
         return {"leaderboard": str(leaderboard), "tasks": str(tasks)}
@@ -229,7 +253,10 @@ class Ended:
         self.out.line(f"every task:  {_short(files['tasks'])}")
         if self.state == "complete":
             self.out.line(f"next: manyfit results {target} --raw shows every task;")
-            self.out.line(f"      change {target} and run it again: only what is new runs")
+            if Path(target).is_file():
+                self.out.line(f"      change {target} and run it again: only what is new runs")
+        elif self.stuck:
+            self.out.wrapped(f"next: manyfit explain {target} --pending says what to do; {again} goes on")
         elif filtered:
             self.out.wrapped(f"next: manyfit run {target} runs the rest")
         else:

@@ -8,13 +8,14 @@ from manyfit.contracts.store import Wanted
 from manyfit.model.keys import UnitId, WorkerId
 from manyfit.model.lease import Lease
 from manyfit.model.unit import root_of
-from manyfit.stores.directory import wire
-from manyfit.stores.directory.disk import Disk
-from manyfit.stores.directory.known import Known
+from manyfit.stores.directory.admission import Bars
 from manyfit.stores.directory.layout import Layout
 from manyfit.stores.directory.log import Place
-from manyfit.stores.directory.publish import publish
-from manyfit.stores.directory.view import SegmentView
+from manyfit.stores.files.disk import Disk
+from manyfit.stores.files.publish import publish
+from manyfit.stores.ledger import wire
+from manyfit.stores.ledger.ledger import Ledger
+from manyfit.stores.ledger.view import SegmentView
 
 _WIDEST = 1024
 _WIDER_WHEN_STALE = 2
@@ -32,11 +33,11 @@ class Claimer:
     """
 
     def __init__(
-        self, disk: Disk, layout: Layout, known: Known, clock: Callable[[], float], symbolic: bool
+        self, disk: Disk, layout: Layout, ledger: Ledger, clock: Callable[[], float], symbolic: bool
     ) -> None:
         self._disk = disk
         self._layout = layout
-        self._known = known
+        self._ledger = ledger
         self._clock = clock
         self._symbolic = symbolic
         self._window = 1
@@ -44,11 +45,19 @@ class Claimer:
         self._wanted: Wanted | None = None
         self._unwanted: set[UnitId] = set()
 
-    def claim(self, worker: WorkerId, wanted: Wanted | None, place: Place) -> tuple[SegmentView, Lease] | None:
-        """Claim a unit for *worker*, whose log goes on at *place*; None when nothing known is claimable."""
+    def claim(
+        self, worker: WorkerId, wanted: Wanted | None, place: Place, bars: Bars | None
+    ) -> tuple[SegmentView, Lease] | None:
+        """
+        Claim a unit for *worker*, whose log goes on at *place*; None when nothing known is claimable.
+
+        Units of pipelines that *bars* names are passed over.
+        """
         if wanted is not self._wanted:
             self._wanted, self._unwanted = wanted, set()
         for view, unit in self._choices(worker):
+            if bars is not None and bars(view.pipeline(unit)):
+                continue
             lease = self._offer(view, unit, worker)
             if lease is None:
                 continue
@@ -59,7 +68,7 @@ class Claimer:
 
     def _choices(self, worker: WorkerId) -> Iterator[tuple[SegmentView, UnitId]]:
         """Yield free units, each at most once; all of a higher priority before any of a lower one."""
-        for view in self._known.views_by_priority():
+        for view in self._ledger.views_by_priority():
             skipped = 0
             while skipped < len(view.free):
                 width = min(self._window, len(view.free) - skipped)
@@ -83,7 +92,7 @@ class Claimer:
 
     def _offer(self, view: SegmentView, unit: UnitId, worker: WorkerId) -> Lease | None:
         """Return the lease that *worker* would get on *unit*, None when there is nothing to get."""
-        tasks = self._known.runnable(view, unit)
+        tasks = self._ledger.runnable(view, unit)
         if not tasks:
             view.dead.add(unit)
             view.free.remove(unit)
@@ -94,8 +103,15 @@ class Claimer:
             if not tasks:
                 self._unwanted.add(unit)
                 return None
-        epoch = view.last_ended(unit) + 1
-        return Lease(unit=unit, epoch=epoch, worker=worker, position=self._known.chain.position, tasks=tasks)
+        before = view.before(unit)
+        return Lease(
+            unit=unit,
+            epoch=view.last_ended(unit) + 1,
+            worker=worker,
+            position=self._ledger.chain.position,
+            tasks=tasks,
+            deaths=before.deaths if before else 0,
+        )
 
     def _take(self, view: SegmentView, lease: Lease, place: Place) -> bool:
         """Publish the claim of *lease*; the end of the epoch before is known to be there."""

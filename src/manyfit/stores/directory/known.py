@@ -1,17 +1,17 @@
-"""What one handle has read of a store: the chain, the plan files, the claims and ends."""
+"""Bringing a ledger up to date from the files of a store, as seldom as possible."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
-from manyfit.model.errors import NotFound
+from manyfit.model.control import Entry
+from manyfit.model.errors import StoreCorrupt
 from manyfit.model.keys import SegmentId, UnitId
-from manyfit.model.lease import Assigned
-from manyfit.model.unit import root_of
-from manyfit.stores.directory.chain import Chain, Withdrawals
-from manyfit.stores.directory.disk import Disk
+from manyfit.model.lease import End
 from manyfit.stores.directory.layout import Layout
-from manyfit.stores.directory.plan_files import PlanFile
-from manyfit.stores.directory.view import SegmentView
-from manyfit.stores.ends import left_of
+from manyfit.stores.files.disk import Disk
+from manyfit.stores.ledger import wire
+from manyfit.stores.ledger.ledger import Ledger
+from manyfit.stores.ledger.plan_files import PlanFile
+from manyfit.stores.ledger.view import SegmentView, Sighting
 
 _LISTING_SHARE = 50.0
 """A listing is repeated after this many times its own duration at the earliest: 2 % of the time."""
@@ -19,33 +19,78 @@ _LONGEST_WAIT = 5.0
 _WAIT_PER_OPEN_UNIT = 0.02
 
 
+class StoredFiles:
+    """Reads control entries, claims, ends and names of a store's files."""
+
+    def __init__(self, disk: Disk, layout: Layout) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._seen: dict[SegmentId, set[str]] = {}
+
+    def read_entries(self, since: int) -> Iterator[Entry]:
+        """Yield the entries after position *since*: one failing look-up when there are none."""
+        position = since + 1
+        while data := self._disk.read(self._layout.entry(position)):
+            try:
+                yield wire.entry_from(data)
+            except (ValueError, KeyError, TypeError) as exc:
+                path = self._layout.entry(position)
+                raise StoreCorrupt(f"{path} is not a control entry; restore it from a backup") from exc
+            position += 1
+
+    def open_plan(self, segment: SegmentId) -> PlanFile:
+        """Open the plan file of *segment*. Raises `NotFound`."""
+        return PlanFile(self._layout.segment(segment), segment)
+
+    def read_end(self, segment: SegmentId, unit: UnitId, epoch: int) -> End | None:
+        """See `EpochReader`."""
+        path = self._layout.end(segment, unit, epoch)
+        data = self._disk.read(path)
+        if data is None:
+            return None
+        try:
+            return wire.end_from(data)[0]
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StoreCorrupt(f"{path} is not the end of an epoch; restore it from a backup") from exc
+
+    def read_claim(self, segment: SegmentId, unit: UnitId, epoch: int) -> wire.Claim:
+        """See `EpochReader`."""
+        path = self._layout.claim(segment, unit, epoch)
+        try:
+            return wire.claim_from(self._disk.read(path) or b"")
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StoreCorrupt(f"{path} is not a claim; restore it from a backup") from exc
+
+    def new_names(self, segment: SegmentId) -> Iterator[Sighting]:
+        """List the claims and ends of *segment* and yield those that were not listed before."""
+        seen = self._seen.setdefault(segment, set())
+        names = set(self._disk.names(self._layout.units / segment))
+        for name in names - seen:
+            if not name.startswith("."):
+                unit, _, tag = name.rpartition(".")
+                yield UnitId(unit), int(tag[1:]), tag[0] == "e"
+        seen |= names
+
+
 class Known:
     """
-    Everything read so far, brought up to date on request.
+    A ledger that follows the files of a store on request.
 
     The control chain is cheap to follow: one failing look-up. Folders of claims are listed seldom:
     the more they hold and the more workers there are, the more seldom.
     """
 
     def __init__(self, disk: Disk, layout: Layout, monotonic: Callable[[], float], refresh_seconds: float) -> None:
-        self._disk = disk
-        self._layout = layout
+        self._files = StoredFiles(disk, layout)
         self._monotonic = monotonic
         self._refresh_seconds = refresh_seconds
-        self._plans: dict[SegmentId, PlanFile] = {}
-        self._views: dict[SegmentId, SegmentView] = {}
         self._next_listing = float("-inf")
-        self.chain = Chain(disk, layout)
-        self.withdrawals = Withdrawals(self.chain, self.plan_of)
+        self.ledger = Ledger(self._files.read_entries, self._files.open_plan, self._files)
 
     def refresh_chain(self) -> None:
         """Read new control entries."""
-        self.chain.refresh()
-        self.withdrawals.refresh()
-        for segment in self.chain.segments:
-            if segment not in self._views:
-                self._views[segment] = SegmentView(self._disk, self._layout, self.plan_of(segment))
-                self._next_listing = float("-inf")
+        if self.ledger.refresh_chain():
+            self._next_listing = float("-inf")
 
     def refresh(self, *, now: bool = False) -> bool:
         """List claims and ends, unless that was done a moment ago; *now*: in any case. Tell whether it did."""
@@ -53,64 +98,18 @@ class Known:
         began = self._monotonic()
         if not now and began < self._next_listing:
             return False
-        for view in self._views.values():
-            view.refresh()
+        for view in self.ledger.views():
+            self._list(view)
         ended = self._monotonic()
-        n_open = sum(1 for view in self._views.values() for _ in view.open_units())
+        n_open = sum(1 for view in self.ledger.views() for _ in view.open_units())
         wait = max(self._refresh_seconds, n_open * _WAIT_PER_OPEN_UNIT, _LISTING_SHARE * (ended - began))
         self._next_listing = ended + (min(_LONGEST_WAIT, wait) if self._refresh_seconds else 0.0)
         return True
 
-    def plan_of(self, segment: SegmentId) -> PlanFile:
-        """Return the opened plan file of *segment*."""
-        if segment not in self._plans:
-            self._plans[segment] = PlanFile(self._layout.segment(segment), segment)
-        return self._plans[segment]
-
-    def views(self) -> Iterator[SegmentView]:
-        """Yield the segments in plan order."""
-        yield from self._views.values()
-
-    def views_by_priority(self) -> list[SegmentView]:
-        """Return the segments in the order in which their units are to start."""
-        return sorted(self._views.values(), key=lambda view: -view.plan.header.priority)
-
-    def view_with(self, unit: UnitId) -> SegmentView:
-        """Return the segment of *unit*. Raises `NotFound`."""
-        root = root_of(unit)
-        for view in self._views.values():
-            if root in view.plan:
-                return view
-        raise NotFound(f"no unit {unit} in {self._layout.root}")
-
-    def withdrawn(self, view: SegmentView, unit: UnitId) -> tuple[Collection[int], Collection[int]]:
-        """Return which tasks of the root of *unit* are cancelled, and which are gone."""
-        return self.withdrawals.of(view.plan.id, view.plan.number(root_of(unit)))
-
-    def runnable(self, view: SegmentView, unit: UnitId) -> tuple[Assigned, ...]:
-        """Return the tasks that are left of *unit* and not withdrawn."""
-        left = left_of(view.own(unit), view.before(unit))
-        if not self.withdrawals.touches(view.plan.id):
-            return left
-        cancelled, gone = self.withdrawn(view, unit)
-        return tuple(task for task in left if task.index not in cancelled and task.index not in gone)
-
-    def finished(self) -> bool:
-        """Whether nothing is left as far as is known."""
-        if self.chain.planning or any(True for view in self._views.values() for _ in view.open_units()):
-            return False
-        return all(self.is_dead(view, unit) for view in self._views.values() for unit in tuple(view.free))
-
-    def is_dead(self, view: SegmentView, unit: UnitId) -> bool:
-        """Whether everything that is left of *unit*, which is not open, was withdrawn."""
-        if unit in view.dead:
-            return True
-        if not self.withdrawals.touches(view.plan.id) or self.runnable(view, unit):
-            return False
-        view.dead.add(unit)
-        return True
+    def _list(self, view: SegmentView) -> None:
+        if not view.complete:
+            view.take(self._files.new_names(view.plan.id))
 
     def close(self) -> None:
-        for plan in self._plans.values():
-            plan.close()
-        self._plans.clear()
+        """Close the plan files."""
+        self.ledger.close()

@@ -8,8 +8,8 @@ from manyfit.model.errors import StoreError
 from manyfit.model.keys import WorkerId
 from manyfit.model.lease import Span
 from manyfit.stores.directory import frames
-from manyfit.stores.directory.disk import Disk, is_full, store_error
-from manyfit.stores.ends import SYNC_BYTES, SYNC_SECONDS
+from manyfit.stores.files.disk import Disk, is_full, store_error
+from manyfit.stores.ledger.ends import SYNC_BYTES, SYNC_SECONDS
 
 Place = tuple[int, int]
 """A place in the log of a worker: number of the file, offset in it."""
@@ -17,18 +17,20 @@ Place = tuple[int, int]
 
 class LogWriter:
     """
-    Appends frames to `<worker>-<n>.log`.
+    Appends frames to `<worker>-<n>.log`, where n begins with *first*.
 
     After any error in writing or syncing a file, nothing more is written to it: what was not yet
     covered by a mark is written again to file n+1, whose header says how far file n holds.
     """
 
-    def __init__(self, disk: Disk, folder: Path, worker: WorkerId, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, disk: Disk, folder: Path, worker: WorkerId, monotonic: Callable[[], float], *, first: int = 1
+    ) -> None:
         self._disk = disk
         self._folder = folder
         self._worker = worker
         self._monotonic = monotonic
-        self._number = 0
+        self._number = first - 1
         self._fd: int | None = None
         self._file_id = ""
         self._size = 0

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from manyfit.model.errors import StoreCorrupt
 from manyfit.model.keys import UnitId, WorkerId
 from manyfit.model.lease import End, Span
-from manyfit.model.result import Outcome
 from manyfit.model.worker import Beat
-from manyfit.stores.directory import frames, wire
-from manyfit.stores.directory.disk import Disk
+from manyfit.stores.directory import frames
 from manyfit.stores.directory.layout import Layout
 from manyfit.stores.directory.log import Place
-from manyfit.stores.ends import Attempt
+from manyfit.stores.files.disk import Disk
+from manyfit.stores.ledger import wire
+from manyfit.stores.ledger.ends import Attempt
 
 
 def accepted_lines(disk: Disk, layout: Layout, unit: UnitId, epoch: int, end: End) -> bytes:
@@ -79,7 +79,7 @@ def durable(disk: Disk, layout: Layout, worker: WorkerId, since: Place, unit: Un
             spans.append(Span(log=file.file_id, start=file.start, end=held[-1].end))
         for frame in held:
             if _is_of(frame, head):
-                attempts.extend(map(_attempt, frame.body[len(head) :].splitlines()))
+                attempts.extend(map(Attempt.of_line, frame.body[len(head) :].splitlines()))
     return Durable(spans=tuple(spans), attempts=tuple(attempts))
 
 
@@ -102,11 +102,6 @@ def _limits(files: list[_File]) -> dict[str, int]:
         if file.found and file.found[0].kind == frames.HEADER:
             limits.update((name, end) for name, end in json.loads(file.found[0].body)["after"])
     return limits
-
-
-def _attempt(line: bytes) -> Attempt:
-    value = json.loads(line)
-    return value["index"], value["attempt"], value["outcome"] == Outcome.SUCCEEDED.value, value["final"]
 
 
 def read_beat(disk: Disk, layout: Layout, worker: WorkerId) -> Beat | None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from manyfit.model.keys import UnitId, WorkerId
 from manyfit.model.lease import End
 from manyfit.model.worker import Beat, WorkerInfo, WorkerState
-from manyfit.stores.directory import wire
-from manyfit.stores.directory.disk import Disk
 from manyfit.stores.directory.layout import Layout
-from manyfit.stores.directory.liveness import is_gone
 from manyfit.stores.directory.log_reader import durable, read_beat
-from manyfit.stores.directory.view import SegmentView
-from manyfit.stores.ends import sealed
+from manyfit.stores.files.disk import Disk
+from manyfit.stores.ledger import wire
+from manyfit.stores.ledger.ends import sealed
+from manyfit.stores.ledger.liveness import is_gone
+from manyfit.stores.ledger.view import SegmentView
 
 PublishEnd = Callable[[SegmentView, UnitId, int, End, str], bool]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from manyfit.contracts.accepted import AcceptedBlock, UnitState
+from manyfit.contracts.accepted import AcceptedBlock, EndedEpoch, UnitState
+from manyfit.contracts.artifacts import ArtifactStore
 from manyfit.contracts.store import Wanted
 from manyfit.model.control import Action, AddSegment, Compacted, Entry
 from manyfit.model.errors import LeaseLost, NotFound, PositionTaken, Refused, StoreCorrupt, StoreError
@@ -22,19 +23,23 @@ from manyfit.model.segment import Segment
 from manyfit.model.snapshot import Snapshot
 from manyfit.model.unit import Unit, root_of
 from manyfit.model.worker import Beat, WorkerInfo
-from manyfit.stores.directory import frames, wire
+from manyfit.stores.artifact_files import FolderArtifacts
+from manyfit.stores.directory import frames
+from manyfit.stores.directory.admission import Admission
+from manyfit.stores.directory.adopting import Adopter
 from manyfit.stores.directory.claiming import Claimer
-from manyfit.stores.directory.disk import Disk, store_error
 from manyfit.stores.directory.known import Known
 from manyfit.stores.directory.layout import Layout
 from manyfit.stores.directory.log import LogWriter, Place
-from manyfit.stores.directory.log_reader import accepted_lines
-from manyfit.stores.directory.plan_files import plan_bytes
-from manyfit.stores.directory.publish import choose_links, publish
+from manyfit.stores.directory.log_reader import accepted_lines, read_beat
 from manyfit.stores.directory.sealing import Sealer
-from manyfit.stores.directory.summary import summary
-from manyfit.stores.directory.view import SegmentView
-from manyfit.stores.ends import concluded
+from manyfit.stores.files.disk import Disk, store_error
+from manyfit.stores.files.publish import choose_links, publish
+from manyfit.stores.ledger import wire
+from manyfit.stores.ledger.ends import concluded
+from manyfit.stores.ledger.plan_files import plan_bytes
+from manyfit.stores.ledger.summary import summary
+from manyfit.stores.ledger.view import SegmentView
 
 FORMAT = 1
 
@@ -48,6 +53,7 @@ class _Held:
     since: Place
     head: bytes
     nonce: str
+    request: str
 
 
 class DirectoryStore:
@@ -81,8 +87,13 @@ class DirectoryStore:
         self._monotonic = monotonic
         self._by = by or f"{socket.gethostname()}-{os.getpid()}"
         self._known = Known(self._disk, self._layout, monotonic, refresh_seconds)
-        self._claimer = Claimer(self._disk, self._layout, self._known, clock, self._symbolic)
+        self._claimer = Claimer(self._disk, self._layout, self._known.ledger, clock, self._symbolic)
         self._sealer = Sealer(self._disk, self._layout, monotonic, patience, self._publish_end, WorkerId(self._by))
+        self._admission = Admission(self._known, self._sealer.info, monotonic)
+        self._adopter = Adopter(self._disk, self._layout, self._known, clock, monotonic, self._symbolic)
+        self.artifacts: ArtifactStore = FolderArtifacts(
+            self._layout.artifacts, disk=self._disk, symbolic=self._symbolic
+        )
         self._logs: dict[WorkerId, LogWriter] = {}
         self._held: dict[WorkerId, _Held] = {}
 
@@ -116,16 +127,21 @@ class DirectoryStore:
 
     def entries(self, since: int = 0) -> Sequence[Entry]:
         self._known.refresh_chain()
-        return tuple(self._known.chain.entries[since:])
+        return tuple(self._known.ledger.chain.entries[since:])
 
-    def append(self, action: Action, *, position: int) -> Entry:
+    def append(self, action: Action, *, position: int, by: str | None = None, at: float | None = None) -> Entry:
         self._known.refresh_chain()
-        last = self._known.chain.position
+        last = self._known.ledger.chain.position
         if position <= last:
             raise PositionTaken(position)
         if position > last + 1:
             raise Refused(f"entry {position} would leave a gap behind entry {last}; append {last + 1}")
-        entry = Entry(position=position, action=action, by=self._by, at=self._clock())
+        entry = Entry(
+            position=position,
+            action=action,
+            by=self._by if by is None else by,
+            at=self._clock() if at is None else at,
+        )
         won = self._publish(self._layout.entry(position), wire.entry_bytes(entry, secrets.token_hex(8)))
         self._known.refresh_chain()
         if not won:
@@ -134,10 +150,10 @@ class DirectoryStore:
 
     def submit(self, segment: Segment, *, position: int, more: bool = False, n_new: int) -> AddSegment:
         self._known.refresh_chain()
-        earlier = self._known.chain.segments.get(segment.id)
-        if earlier is not None and (more or not self._known.chain.planning):
+        earlier = self._known.ledger.chain.segments.get(segment.id)
+        if earlier is not None and (more or not self._known.ledger.chain.planning):
             return earlier
-        if position <= self._known.chain.position:
+        if position <= self._known.ledger.chain.position:
             raise PositionTaken(position)
         sha256 = self._publish_plan(segment)
         action = AddSegment(
@@ -161,15 +177,14 @@ class DirectoryStore:
 
     def segment(self, segment: SegmentId) -> Segment:
         self._known.refresh_chain()
-        added = self._known.chain.segments.get(segment)
+        added = self._known.ledger.chain.segments.get(segment)
         if added is None:
             raise NotFound(f"no segment {segment} in {self.url}")
-        return self._known.plan_of(segment).segment(added.sha256)
+        return self._known.ledger.plan_of(segment).segment(added.sha256)
 
     def unit(self, unit: UnitId) -> Unit:
-        """Return the planned unit that *unit* is, or is a part of. Raises `NotFound`."""
         self._known.refresh_chain()
-        return self._known.view_with(unit).plan.unit(root_of(unit))
+        return self._known.ledger.view_with(unit).plan.unit(root_of(unit))
 
     # -- workers -------------------------------------------------------------------------------------
 
@@ -189,55 +204,72 @@ class DirectoryStore:
         except OSError as error:
             raise store_error(error, f"cannot write {path}") from error
 
-    def claim(self, worker: WorkerId, *, wanted: Wanted | None = None) -> Lease | None:
+    def claim(self, worker: WorkerId, *, wanted: Wanted | None = None, request: str = "") -> Lease | None:
         self._known.refresh_chain()
-        self._refuse_second_lease(worker)
-        if self._known.chain.paused:
+        held = self._still_held(worker)
+        if held is not None:
+            if request and held.request == request:
+                return held.lease
+            raise Refused(f"worker {worker} holds unit {held.lease.unit}; complete it before claiming another")
+        chain = self._known.ledger.chain
+        if chain.paused:
             return None
         self._known.refresh()
-        while True:
-            found = self._claimer.claim(worker, wanted, self._log_of(worker).place())
-            if found is None:
-                return None
-            lease = self._hold(*found)
-            if lease is not None or self._known.chain.paused:
+        while found := self._claimer.claim(
+            worker, wanted, self._log_of(worker).place(), self._admission.bars(worker)
+        ):
+            lease = self._hold(*found, request)
+            if lease is not None or chain.paused or self._admission.waits:
                 return lease
+        return None
 
-    def _refuse_second_lease(self, worker: WorkerId) -> None:
+    def _still_held(self, worker: WorkerId) -> _Held | None:
+        """Return the lease of *worker* unless somebody ended it."""
         held = self._held.get(worker)
-        if held is None:
-            return
-        if held.view.read_end(held.lease.unit, held.lease.epoch) is None:
-            raise Refused(f"worker {worker} holds unit {held.lease.unit}; complete it before claiming another")
-        del self._held[worker]
+        if held is not None and held.view.read_end(held.lease.unit, held.lease.epoch) is not None:
+            del self._held[worker]
+            return None
+        return held
 
-    def _hold(self, view: SegmentView, lease: Lease) -> Lease | None:
+    def _hold(self, view: SegmentView, lease: Lease, request: str) -> Lease | None:
         """
         Keep a lease that was just claimed, without what was cancelled before the claim was there.
 
-        When nothing remains, or the sweep is paused by now, the epoch is ended at once.
+        When nothing remains, or the claim may not be kept, the epoch is ended at once.
         """
-        position = self._known.chain.position
+        chain = self._known.ledger.chain
+        position = chain.position
         self._known.refresh_chain()
-        claimed = self._log_of(lease.worker).place()
-        held = _Held(view, lease, claimed, frames.results_head(lease.unit, lease.epoch), secrets.token_hex(8))
-        if self._known.chain.position != position:
-            runnable = {task.index for task in self._known.runnable(view, lease.unit)}
+        held = _Held(
+            view,
+            lease,
+            self._log_of(lease.worker).place(),
+            frames.results_head(lease.unit, lease.epoch),
+            secrets.token_hex(8),
+            request,
+        )
+        if chain.position != position:
+            runnable = {task.index for task in self._known.ledger.runnable(view, lease.unit)}
             tasks = tuple(task for task in lease.tasks if task.index in runnable)
-            held.lease = lease = replace(lease, position=self._known.chain.position, tasks=tasks)
+            held.lease = lease = replace(lease, position=chain.position, tasks=tasks)
         self._held[lease.worker] = held
-        if lease.tasks and not self._known.chain.paused:
+        if lease.tasks and not chain.paused and self._admission.admits(view, lease):
             return lease
-        self.complete(lease, End(kind=EndKind.YIELDED, indices=(), marks=""))
+        # nobody survived anything here: the deaths stay
+        self._end(held, End(kind=EndKind.YIELDED, indices=(), marks=""), deaths=lease.deaths)
         return None
 
     def finished(self) -> bool:
         self._known.refresh()
-        return self._known.finished()
+        return self._known.ledger.finished()
 
     def record(self, lease: Lease, lines: bytes) -> None:
         held = self._held.get(lease.worker)
         if held is None or held.lease.unit != lease.unit or held.lease.epoch != lease.epoch:
+            self._known.refresh_chain()
+            view = self._known.ledger.view_with(lease.unit)
+            if view.read_end(lease.unit, lease.epoch) is not None:
+                raise LeaseLost(lease.unit, lease.epoch)
             raise Refused(f"epoch {lease.epoch} of unit {lease.unit} is not held by this handle; claim it first")
         self._logs[lease.worker].append(held.head + lines)
 
@@ -249,15 +281,17 @@ class DirectoryStore:
         if held is None or held.lease.unit != lease.unit or held.lease.epoch != lease.epoch:
             self._complete_again(lease)
             return
+        self._end(held, end)
+
+    def _end(self, held: _Held, end: End, *, deaths: int = 0) -> None:
+        lease, view = held.lease, held.view
         self._known.refresh_chain()
         log = self._log_of(lease.worker)
         log.sync()
-        view = held.view
-        cancelled, gone = self._known.withdrawn(view, lease.unit)
-        settled = concluded(end, held.lease, view.own(lease.unit), view.before(lease.unit), {*cancelled, *gone})
-        won = self._publish_end(
-            view, lease.unit, lease.epoch, replace(settled, spans=log.spans(held.since)), held.nonce
-        )
+        cancelled, gone = self._known.ledger.withdrawn(view, lease.unit)
+        settled = concluded(end, lease, view.own(lease.unit), view.before(lease.unit), {*cancelled, *gone})
+        whole = replace(settled, spans=log.spans(held.since), deaths=deaths)
+        won = self._publish_end(view, lease.unit, lease.epoch, whole, held.nonce)
         del self._held[lease.worker]
         if not won:
             raise LeaseLost(lease.unit, lease.epoch)
@@ -265,18 +299,22 @@ class DirectoryStore:
     def _complete_again(self, lease: Lease) -> None:
         """Judge the completion of a lease that this handle does not hold (any more)."""
         self._known.refresh_chain()
-        view = self._known.view_with(lease.unit)
+        view = self._known.ledger.view_with(lease.unit)
         end = view.read_end(lease.unit, lease.epoch)
         if end is None:
             raise Refused(f"epoch {lease.epoch} of unit {lease.unit} is not held by this handle; claim it first")
         if end.by != lease.worker or end.kind is EndKind.SEALED:
             raise LeaseLost(lease.unit, lease.epoch)
 
+    def cycle(self, lease: Lease, end: End, *, wanted: Wanted | None = None, request: str = "") -> Lease | None:
+        self.complete(lease, end)
+        return self.claim(lease.worker, wanted=wanted, request=request)
+
     def expire(self, workers: Sequence[WorkerId] | None = None) -> int:
         self._known.refresh(now=workers is not None)
         mine = {(held.view.plan.id, held.lease.unit) for held in self._held.values()}
         n_sealed = 0
-        for view in self._known.views():
+        for view in self._known.ledger.views():
             for unit in tuple(view.open_units()):
                 if workers is None and (view.plan.id, unit) in mine:
                     continue
@@ -301,11 +339,26 @@ class DirectoryStore:
 
     def snapshot(self) -> Snapshot:
         self._known.refresh(now=True)
-        return summary(self.sweep, self._known, self._disk, self._layout, self._sealer)
+        return summary(
+            self.sweep,
+            self._known.ledger,
+            self._workers(),
+            lambda worker: read_beat(self._disk, self._layout, worker),
+            self._sealer.seems_dead,
+        )
+
+    def _workers(self) -> Iterator[WorkerInfo]:
+        """Yield the registered workers, by id."""
+        for name in sorted(self._disk.names(self._layout.workers)):
+            worker, dot, kind = name.rpartition(".")
+            if dot and kind == "json" and not name.startswith("."):
+                info = self._sealer.info(WorkerId(worker))
+                if info is not None:
+                    yield info
 
     def units(self) -> Iterator[UnitState]:
         self._known.refresh(now=True)
-        for view in self._known.views():
+        for view in self._known.ledger.views():
             for unit in view.walk():
                 yield UnitState(
                     segment=view.plan.id,
@@ -318,7 +371,7 @@ class DirectoryStore:
 
     def accepted(self, skip: frozenset[tuple[UnitId, int]] = frozenset()) -> Iterator[AcceptedBlock]:
         self._known.refresh(now=True)
-        for view in self._known.views():
+        for view in self._known.ledger.views():
             for unit in view.walk():
                 for epoch in range(1, view.last_ended(unit) + 1):
                     if (unit, epoch) not in skip:
@@ -331,14 +384,35 @@ class DirectoryStore:
             worker = WorkerId(end.spans[0].log.rpartition("-")[0])
             yield AcceptedBlock(segment=view.plan.id, unit=unit, epoch=epoch, worker=worker, lines=lines)
 
+    def epochs(self) -> Iterator[EndedEpoch]:
+        self._known.refresh(now=True)
+        for view in self._known.ledger.views():
+            for unit in view.walk():
+                for epoch in range(1, view.last_ended(unit) + 1):
+                    yield self._ended(view, unit, epoch)
+
+    def _ended(self, view: SegmentView, unit: UnitId, epoch: int) -> EndedEpoch:
+        end = view.end(unit, epoch)
+        return EndedEpoch(
+            segment=view.plan.id,
+            unit=unit,
+            epoch=epoch,
+            worker=view.claim(unit, epoch).worker,
+            lines=accepted_lines(self._disk, self._layout, unit, epoch, end),
+            end=end,
+        )
+
+    def adopt(self, ended: EndedEpoch) -> bool:
+        return self._adopter.adopt(ended)
+
     def bases(self) -> Sequence[Path]:
         self._known.refresh_chain()
-        actions = [entry.action for entry in self._known.chain.entries]
+        actions = [entry.action for entry in self._known.ledger.chain.entries]
         return tuple(self._layout.base / action.base for action in actions if isinstance(action, Compacted))
 
     def publish_base(self, parquet: Path, *, position: int) -> Entry:
         self._known.refresh_chain()
-        if position <= self._known.chain.position:
+        if position <= self._known.ledger.chain.position:
             raise PositionTaken(position)
         data = parquet.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
@@ -351,6 +425,7 @@ class DirectoryStore:
         for log in self._logs.values():
             log.close()
         self._logs.clear()
+        self._adopter.close()
         self._known.close()
 
     # -- parts ---------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ QUICK = {
     "claims and crashes": Scope(n_crashes=1, n_server_crashes=1),
     "yields": Scope(yields=True, n_crashes=1),
     "attempts": Scope(n_tasks=1, attempts=2, failing=True, n_crashes=1, yields=True),
+    "preemption": Scope(n_tasks=1, attempts=2, failing=True, preempting=True, n_crashes=1),
     "splits, one worker": Scope(n_workers=1, splits=True),
     "splits, two workers": Scope(n_epochs=1, splits=True),
     "control chain": Scope(n_tasks=1, n_entries=2, actions=CHAIN),
@@ -29,6 +30,8 @@ FULL = {
     "three tasks": Scope(n_tasks=3, n_crashes=1, n_server_crashes=1),
     "more crashes": Scope(n_crashes=2, n_server_crashes=1),
     "attempts": Scope(attempts=2, failing=True),
+    "preemption": Scope(n_tasks=1, n_epochs=3, attempts=2, failing=True, preempting=True),
+    "preemption and splits": Scope(n_workers=1, attempts=2, failing=True, preempting=True, splits=True),
     "splits and a crash": Scope(n_workers=1, splits=True, n_crashes=1),
     "splits, two epochs": Scope(splits=True),
     "splits of three": Scope(n_tasks=3, n_epochs=1, splits=True, n_crashes=1),
@@ -42,6 +45,7 @@ FULL = {
 MANYFIT = Design()
 _CRASHES = Scope(n_epochs=3, n_crashes=1, n_server_crashes=1)
 _CONTROLS = Scope(n_entries=2, actions=CHAIN)
+_PREEMPTION = Scope(n_tasks=1, n_workers=1, n_epochs=3, attempts=2, failing=True, preempting=True)
 
 MUTANTS = {
     "claim replaces a claim": (replace(MANYFIT, claim_is_exclusive=False), _CRASHES),
@@ -71,6 +75,15 @@ MUTANTS = {
         replace(MANYFIT, retry_has_new_generation=False),
         Scope(n_tasks=1, failing=True, n_entries=2, actions=("retry",)),
     ),
+    "preempted attempt is charged": (
+        replace(MANYFIT, preemption_is_forgiven=False),
+        _PREEMPTION,
+    ),
+    "next holder forgets what was forgiven": (
+        replace(MANYFIT, forgiven_is_carried=False),
+        _PREEMPTION,
+    ),
+    "task that is left alone is not charged": (replace(MANYFIT, lone_task_is_charged=False), _CRASHES),
 }
 """Designs with one error each, and the bounds under which it must be found."""
 

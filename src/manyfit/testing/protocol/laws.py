@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from manyfit.testing.protocol.state import (
-    AGAIN,
     CANCELLED,
+    FAILED,
+    FORGIVEN,
     LEFT,
+    OPEN,
     Accepted,
     Design,
     End,
     Epoch,
+    Past,
     Record,
     Scope,
     State,
@@ -48,7 +51,7 @@ def broken_in(state: State, taken: Taken, scope: Scope, design: Design) -> str |
 
 def _once(state: State, taken: Taken, scope: Scope) -> str | None:
     names = [(r.task, generation_of(state, r.unit), r.attempt) for r, _, _ in taken]
-    finals = [(r.task, generation_of(state, r.unit)) for r, _, _ in taken if r.outcome != AGAIN]
+    finals = [(r.task, generation_of(state, r.unit)) for r, _, _ in taken if r.outcome not in OPEN]
     if len(set(names)) < len(names):
         return "1: two accepted records of one attempt"
     if len(set(finals)) < len(finals):
@@ -79,7 +82,7 @@ def _end_is_true(
     final: dict[int, str] = {}
     for earlier in range(number + 1):
         for record in by_epoch.get((unit, earlier), ()):
-            if record.outcome != AGAIN:
+            if record.outcome not in OPEN:
                 final[record.task] = record.outcome
     gone = cancelled_at(state, unit, len(state.chain))
     for task, mark in end.marks:
@@ -97,15 +100,25 @@ def _end_is_true(
 def _attempts_are_true(
     state: State, epoch: Epoch, end: End, by_epoch: dict[tuple[UnitName, int], list[Record]]
 ) -> str | None:
-    tried: Counter[int] = Counter()
+    tried, forgiven, losses = Counter[int](), Counter[int](), Counter[int]()
     for unit in _lineage(epoch.unit):
         last = epoch.number if unit == epoch.unit else max(e.number for e in state.epochs if e.unit == unit)
         for number in range(last + 1):
-            tried.update(r.task for r in by_epoch.get((unit, number), ()))
-    said = dict(end.attempts)
-    if any(mark == LEFT and tried[task] != said.get(task, 0) for task, mark in end.marks):
-        return "9: an end counts other attempts than were accepted"
+            records = by_epoch.get((unit, number), ())
+            tried.update(r.task for r in records)
+            forgiven.update(r.task for r in records if r.outcome == FORGIVEN)
+            losses.update(_lost_alone(find_epoch(state, unit, number).end))
+    said = {past.task: past for past in end.attempts}
+    for task, mark in end.marks:
+        if mark == LEFT and said.get(task, Past(task)) != Past(task, tried[task], forgiven[task], losses[task]):
+            return "9: an end counts other attempts or losses than there were"
     return None
+
+
+def _lost_alone(end: End | None) -> list[int]:
+    """Return the task that alone was left when a worker was lost."""
+    left = [task for task, mark in end.marks if mark == LEFT] if end and end.kind == "sealed" else []
+    return left if len(left) == 1 else []
 
 
 def _lineage(unit: UnitName) -> Iterator[UnitName]:
@@ -140,12 +153,17 @@ def _cancelled_stays_away(state: State, taken: Taken, scope: Scope) -> str | Non
 
 
 def _attempts_within_limit(state: State, taken: Taken, scope: Scope) -> str | None:
-    tried: dict[tuple[int, int], list[int]] = {}
+    tried: dict[tuple[int, int], list[Record]] = {}
     for record, _, _ in taken:
-        tried.setdefault((record.task, generation_of(state, record.unit)), []).append(record.attempt)
-    for attempts in tried.values():
-        if sorted(attempts) != list(range(1, len(attempts) + 1)) or len(attempts) > scope.attempts:
-            return "9: the accepted attempts at a task have a gap or are too many"
+        tried.setdefault((record.task, generation_of(state, record.unit)), []).append(record)
+    for records in tried.values():
+        n_charged = sum(record.outcome != FORGIVEN for record in records)
+        if sorted(record.attempt for record in records) != list(range(1, len(records) + 1)):
+            return "9: the accepted attempts at a task have a gap"
+        if n_charged > scope.attempts:
+            return "9: more attempts at a task were charged than it has"
+        if n_charged < scope.attempts and any(record.outcome == FAILED for record in records):
+            return "9: a task was given up before its attempts were used"
     return None
 
 

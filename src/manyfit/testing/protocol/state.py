@@ -5,17 +5,17 @@ States are named tuples rather than dataclasses: hundreds of thousands are hashe
 A unit is named by the chain position of its segment and the path of child numbers below its root.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 UnitName = tuple[int, tuple[int, ...]]
 Owner = tuple[int, int]
 """A worker and its incarnation, which is also the name of the log that it writes."""
-Left = tuple[tuple[int, int], ...]
-"""Tasks that still have to run, each with the attempts already used."""
 
-DONE, FAILED, AGAIN, CANCELLED, LEFT = "d", "f", "r", "c", "."
+DONE, FAILED, AGAIN, FORGIVEN, CANCELLED, LEFT = "d", "f", "r", "p", "c", "."
+OPEN = (AGAIN, FORGIVEN)
+"""Outcomes after which a task is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Scope:
     n_entries: int = 0
     attempts: int = 1
     failing: bool = False
+    preempting: bool = False
     yields: bool = False
     splits: bool = False
     actions: tuple[str, ...] = ()
@@ -54,10 +55,25 @@ class Design:
     parts_are_disjoint: bool = True
     parts_inherit_attempts: bool = True
     retry_has_new_generation: bool = True
+    preemption_is_forgiven: bool = True
+    forgiven_is_carried: bool = True
+    lone_task_is_charged: bool = True
+
+
+class Past(NamedTuple):
+    """A task that still has to run: attempts made, those that are forgiven, workers lost on it alone."""
+
+    task: int
+    used: int = 0
+    forgiven: int = 0
+    losses: int = 0
+
+
+Left = tuple[Past, ...]
 
 
 class Record(NamedTuple):
-    """One result line: how an attempt at a task ended (done, failed for good, or to be tried again)."""
+    """One result line: how an attempt ended (done, failed for good, to be tried again, or forgiven)."""
 
     unit: UnitName
     epoch: int
@@ -84,7 +100,11 @@ class Claim(NamedTuple):
 
 
 class End(NamedTuple):
-    """The end of an epoch: what it accepts of the log (the frames before `offset`) and what is left."""
+    """
+    The end of an epoch: what it accepts of the log (the frames before `offset`) and what is left.
+
+    `attempts` are the tasks that are left and have a past.
+    """
 
     kind: str
     offset: int
@@ -118,7 +138,8 @@ class Entry(NamedTuple):
 
 class Worker(NamedTuple):
     """
-    A worker's memory: "idle", "claimed" (published, tail not read again), "running", "returning".
+    A worker's memory: "idle", "claimed" (published, tail not read again), "running", "returning" (paused),
+    "leaving" (it was told to, and attempts nothing more).
 
     `left` are the tasks that it is going to run, `cancelled` those that it saw cancelled.
     """
@@ -232,13 +253,16 @@ def tasks_of(state: State, unit: UnitName) -> tuple[int, ...]:
 def left_in(state: State, unit: UnitName, number: int, design: Design) -> Left:
     """Return what is left of *unit* when its epoch *number* begins, as the end before it says."""
     end = find_epoch(state, unit, number - 1).end if number else None
-    if end is None and unit[1]:
-        used = dict(parent_end(state, unit).attempts) if design.parts_inherit_attempts else {}
-        return tuple((task, used.get(task, 0)) for task in tasks_of(state, unit))
-    if end is None:
-        return tuple((task, 0) for task in tasks_of(state, unit))
-    used = dict(end.attempts)
-    return tuple((task, used.get(task, 0)) for task, mark in end.marks if mark == LEFT)
+    if end is not None:
+        return _with_past((task for task, mark in end.marks if mark == LEFT), end.attempts, design)
+    inherited = parent_end(state, unit).attempts if unit[1] and design.parts_inherit_attempts else ()
+    return _with_past(tasks_of(state, unit), inherited, design)
+
+
+def _with_past(tasks: Iterable[int], past: Left, design: Design) -> Left:
+    found = {each.task: each for each in past}
+    left = tuple(found.get(task, Past(task)) for task in tasks)
+    return left if design.forgiven_is_carried else tuple(each._replace(forgiven=0) for each in left)
 
 
 def cancelled_at(state: State, unit: UnitName, position: int) -> frozenset[int]:
@@ -295,7 +319,7 @@ def outcomes(state: State, taken: frozenset[Accepted]) -> dict[int, tuple[int, s
     """Return the highest generation with a final result and its outcome, for each task that has one."""
     best: dict[int, tuple[int, str]] = {}
     for record, _, _ in taken:
-        if record.outcome != AGAIN:
+        if record.outcome not in OPEN:
             result = (generation_of(state, record.unit), record.outcome)
             best[record.task] = max(best.get(record.task, result), result)
     return best
@@ -303,7 +327,7 @@ def outcomes(state: State, taken: frozenset[Accepted]) -> dict[int, tuple[int, s
 
 def is_complete(state: State, taken: frozenset[Accepted]) -> bool:
     """Tell whether every task of every planned unit has a final accepted result or was cancelled."""
-    settled = {(generation_of(state, r.unit), r.task) for r, _, _ in taken if r.outcome != AGAIN}
+    settled = {(generation_of(state, r.unit), r.task) for r, _, _ in taken if r.outcome not in OPEN}
     for position, entry in enumerate(state.chain, start=1):
         if entry.kind == "add":
             gone = cancelled_at(state, (position, ()), len(state.chain))

@@ -12,7 +12,9 @@ from manyfit.testing.protocol.state import (
     CANCELLED,
     DONE,
     FAILED,
+    FORGIVEN,
     LEFT,
+    OPEN,
     Claim,
     Design,
     End,
@@ -21,6 +23,7 @@ from manyfit.testing.protocol.state import (
     Left,
     Log,
     Owner,
+    Past,
     Record,
     Scope,
     State,
@@ -83,7 +86,7 @@ def _claims(state: State, number: int, scope: Scope, design: Design) -> Moves:
         # the worker may have read the chain long ago: every position that has the segment is possible
         for read in range(unit[0], len(state.chain) + 1):
             gone = cancelled_at(state, unit, read)
-            left = tuple(pair for pair in left_in(state, unit, epoch, design) if pair[0] not in gone)
+            left = tuple(past for past in left_in(state, unit, epoch, design) if past.task not in gone)
             if left and not paused_at(state, read):
                 yield (
                     ("claim", number, unit, epoch, read),
@@ -121,10 +124,11 @@ def _claimed(
 
 def _having_read(state: State, worker: Worker, position: int) -> Worker:
     gone = cancelled_at(state, worker.unit, position)
-    dropped = [task for task, _ in worker.left if task in gone]
+    dropped = [past.task for past in worker.left if past.task in gone]
+    phase = "returning" if paused_at(state, position) else "running"
     return worker._replace(
-        phase="returning" if paused_at(state, position) else "running",
-        left=tuple(pair for pair in worker.left if pair[0] not in gone),
+        phase="leaving" if worker.phase == "leaving" else phase,
+        left=tuple(past for past in worker.left if past.task not in gone),
         cancelled=tuple(sorted({*worker.cancelled, *dropped})),
     )
 
@@ -140,24 +144,27 @@ def _works(state: State, number: int, scope: Scope, design: Design) -> Moves:
     if worker.phase == "claimed":
         return
     if worker.phase == "running" and worker.left:
-        yield from _attempts(state, number, scope)
+        yield from _attempts(state, number, scope, design)
     log = log_of(state, _owner(state, number))
     if log.synced < len(log.records):
         yield ("sync", number), with_log(state, log._replace(synced=len(log.records)))
     yield from _ends(state, number, scope, design)
 
 
-def _attempts(state: State, number: int, scope: Scope) -> Moves:
+def _attempts(state: State, number: int, scope: Scope, design: Design) -> Moves:
     worker = state.workers[number]
-    (task, used), rest = worker.left[0], worker.left[1:]
-    yield from _recorded(state, number, Record(worker.unit, worker.epoch, task, used + 1, DONE), rest)
-    if not scope.failing:
-        return
-    if used + 1 < scope.attempts:
-        later = (*rest, (task, used + 1))
-        yield from _recorded(state, number, Record(worker.unit, worker.epoch, task, used + 1, AGAIN), later)
-    else:
-        yield from _recorded(state, number, Record(worker.unit, worker.epoch, task, used + 1, FAILED), rest)
+    past, rest = worker.left[0], worker.left[1:]
+    again = past._replace(used=past.used + 1)
+    record = Record(worker.unit, worker.epoch, past.task, again.used, DONE)
+    yield from _recorded(state, number, record, rest)
+    if scope.preempting:
+        spared = again._replace(forgiven=past.forgiven + design.preemption_is_forgiven)
+        leaving = _with_worker(state, number, worker._replace(phase="leaving"))
+        yield from _recorded(leaving, number, record._replace(outcome=FORGIVEN), (spared, *rest))
+    if scope.failing and again.used - past.forgiven < scope.attempts:
+        yield from _recorded(state, number, record._replace(outcome=AGAIN), (*rest, again))
+    elif scope.failing:
+        yield from _recorded(state, number, record._replace(outcome=FAILED), rest)
 
 
 def _recorded(state: State, number: int, record: Record, left: Left) -> Moves:
@@ -199,14 +206,14 @@ def _kinds(worker: Worker, scope: Scope) -> Iterator[str]:
     if not worker.left:
         yield "done"
         return
-    if scope.yields or worker.phase == "returning":
+    if scope.yields or worker.phase in ("returning", "leaving"):
         yield "yielded"
     if scope.splits and len(worker.left) > 1:
         yield "split"
 
 
 def _halves(left: Left, design: Design) -> tuple[tuple[int, ...], ...]:
-    tasks = tuple(task for task, _ in left)
+    tasks = tuple(past.task for past in left)
     middle = len(tasks) // 2
     return tasks[:middle], tasks[middle if design.parts_are_disjoint else middle - 1 :]
 
@@ -224,14 +231,19 @@ def _end(
 ) -> End:
     """Return the end that follows from the previous one and from what this epoch wrote to *log*."""
     unit, number = epoch.unit, epoch.number
-    used = dict(left_in(state, unit, number, design))
+    left = {past.task: past for past in left_in(state, unit, number, design)}
     before = find_epoch(state, unit, number - 1).end if number else None
     marks = dict(before.marks) if before else dict.fromkeys(tasks_of(state, unit), LEFT)
     marks.update(dict.fromkeys(cancelled, CANCELLED))
     for _, record in written(log, unit, number, before=offset):
-        used[record.task] = record.attempt
-        marks[record.task] = LEFT if record.outcome == AGAIN else record.outcome
-    attempts = tuple(sorted((task, n) for task, n in used.items() if n and marks[task] == LEFT))
+        past = left.get(record.task, Past(record.task))
+        spared = past.forgiven + (record.outcome == FORGIVEN and design.preemption_is_forgiven)
+        left[record.task] = past._replace(used=record.attempt, forgiven=spared)
+        marks[record.task] = LEFT if record.outcome in OPEN else record.outcome
+    rest = sorted(past for task, past in left.items() if marks[task] == LEFT)
+    if kind == "sealed" and len(rest) == 1 and design.lone_task_is_charged:
+        rest = [rest[0]._replace(losses=rest[0].losses + 1)]
+    attempts = tuple(past for past in rest if past != Past(past.task))
     return End(kind, offset, tuple(sorted(marks.items())), attempts, parts)
 
 

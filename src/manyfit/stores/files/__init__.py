@@ -1,0 +1,1 @@
+"""Files made durable and published whole, by exactly one of many."""
