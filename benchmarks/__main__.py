@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.measure import command_seconds, medians, peak_mib, table, wall
 from benchmarks.peers import futures_seconds, joblib_seconds
+from benchmarks.stores import stores
 from benchmarks.sweeps import drained, plan_of, submitted
 
 AIM = {"trivial": 0.05, "short": 5.2, "plan": 20.0, "status": 1.0, "leaderboard": 2.0, "memory": 400.0, "mix": 1.1}
@@ -161,6 +162,7 @@ BENCHMARKS = {
     "short": short,
     "mix": mix,
     "memory": memory,
+    "stores": stores,
     "million": million,
 }
 

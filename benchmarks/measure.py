@@ -48,3 +48,15 @@ def table(title: str, rows: list[tuple[str, str, str]]) -> None:
     width = max(len(what) for what, _, _ in rows)
     for what, figure, note in rows:
         print(f"  {what.ljust(width)}  {figure.rjust(14)}  {note}")
+
+
+def grid(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print rows of figures under a header; the first column is text."""
+    print(f"\n{title}")
+    widths = [max(len(row[at]) for row in [header, *rows]) for at in range(len(header))]
+    for row in [header, *rows]:
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        print("  " + "  ".join(cells))
