@@ -255,3 +255,10 @@ def test_a_worker_of_another_host_that_was_killed_protects_nothing_for_ever() ->
     store.beat(WorkerId("w-other"), Beat(counter=1, at=START, state=WorkerState.RUNNING))
     assert [one.why for one in pruned("many", after=DAY - 1).spared] == ["1 worker is alive"]
     assert kinds(pruned("many", after=DAY)) == [Kind.SWEEP]
+
+
+def test_a_database_file_that_is_not_there(tmp_path: Path) -> None:
+    """A name that is mistyped is not answered with "nothing is to go", and no file is made."""
+    with pytest.raises(NotFound, match=r"no database .*lba\.db"):
+        prune(["sqlite:///lba.db"])
+    assert list(tmp_path.iterdir()) == []

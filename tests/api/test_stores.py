@@ -7,8 +7,9 @@ import pytest
 from sklearn.datasets import load_iris
 
 from manyfit import Sweep
+from manyfit.api.stores import copy_sweep
 from manyfit.contracts.artifacts import ArtifactFile
-from manyfit.model.errors import NotFound
+from manyfit.model.errors import NotFound, UserError
 from manyfit.stores.sqlite import SqliteStore
 
 DECLARATION: dict[str, Any] = {
@@ -95,3 +96,22 @@ def _without_folder(make: Any) -> Any:
         self.artifacts = _NoFolder(self.artifacts)
 
     return init
+
+
+@pytest.mark.parametrize("place", ["sqlite:///lab.db", "postgresql://ann:s3cret@127.0.0.1:1/lab"])
+def test_a_url_is_no_sweep_file(place: str) -> None:
+    """The answer names what takes a URL, and no password."""
+    with pytest.raises(NotFound, match=r"not a sweep file; next: Sweep\.stored") as caught:
+        Sweep.load(place)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("store", ["", "sqlite:///lab.db"])
+def test_a_sweep_is_not_copied_onto_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    """It would say that everything was copied, and nothing was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MANYFIT_STORE", raising=False)
+    Sweep(folder=tmp_path, **DECLARATION, **({"store": store} if store else {})).plan().submit()
+    place = store or "iris.sweep"
+    with pytest.raises(UserError, match="is where the sweep is already"):
+        copy_sweep(place, place)

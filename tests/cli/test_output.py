@@ -5,6 +5,7 @@ import json
 import pytest
 
 from manyfit.cli.commands.outcome import show_failures
+from manyfit.cli.commands.session import Ended
 from manyfit.cli.errors import report
 from manyfit.cli.output import Output, plain, table_lines, with_short_words
 from manyfit.model.errors import Interrupted, Refused, SweepMistakes
@@ -167,3 +168,21 @@ def test_an_unexpected_error_says_how_to_see_more(
     monkeypatch.setenv("MANYFIT_DEBUG", "1")
     assert report(KeyError("x"), as_json=False) == 1
     assert "KeyError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("state", "filtered", "obstacles", "stuck"),
+    [
+        ("waiting", False, (), True),
+        ("waiting", True, (), False),
+        ("waiting", True, ("nb is paused",), True),
+        ("complete", False, ("worker 1 ended",), False),
+        ("interrupted", False, (), False),
+    ],
+)
+def test_a_run_is_stuck_when_tasks_are_left_that_it_was_to_do(state, filtered, obstacles, stuck):
+    """Whether or not anybody could say why; what a filter left out was not asked for."""
+    ended = Ended(
+        out=None, results=None, snapshot=None, state=state, seconds=1.0, obstacles=obstacles, filtered=filtered
+    )
+    assert ended.stuck is stuck

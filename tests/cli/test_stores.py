@@ -10,6 +10,7 @@ import pytest
 from tests.cli.calls import N_TASKS, SWEEP, Cli
 from tests.stores.conftest import postgres
 
+from manyfit.cli import worker
 from manyfit.cli.documents import JSON_KEYS, OTHER_KEYS
 from manyfit.cli.main import main
 
@@ -296,3 +297,9 @@ def test_a_worker_that_stays_waits_for_sweeps(cli: Cli) -> None:
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, (out, err)
     assert {row["state"] for row in cli("status", LAB, "--json").json["sweeps"]} == {"complete"}
+
+
+def test_a_worker_whose_sweep_never_comes(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends as one without work does: after its idle timeout, with that exit code."""
+    assert worker.main(["sqlite:///lba.db", "--idle-timeout", "0"]) == 4
+    assert "holds no sweep yet" in capsys.readouterr().err

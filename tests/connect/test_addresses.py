@@ -136,3 +136,20 @@ def test_shown_is_short_from_here(tmp_path: Path) -> None:
     assert connect.expected("sqlite:///sub/lab.db#vowels").shown == "sqlite:///sub/lab.db#vowels"
     assert Address(kind=Kind.SQLITE, place="/data/lab.db").shown == "sqlite:////data/lab.db"
     assert connect.parse("vowels.sweep", tmp_path).shown == "vowels.sweep"
+
+
+@pytest.mark.parametrize("password", ["s3c/ret", "s3c#ret", "s3c?ret", "s3c/r?et", "12/34", "s3c/r#et"])
+def test_a_password_with_unescaped_characters_is_not_shown(password: str) -> None:
+    """It would be taken for a port, a database or a sweep, which messages show."""
+    with pytest.raises(UserError) as caught:
+        connect.parse(f"postgresql://ann:{password}@lab/db", Path.cwd())
+    assert "s3c" not in str(caught.value)
+    assert "34" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://a:5432,b:5433/db", "postgresql://[::1]:5432/db", "postgresql://lab:1/db?user=ann@realm"]
+)
+def test_urls_with_colons_that_are_no_passwords(url: str) -> None:
+    """Several hosts, a host of numbers, a user with an @."""
+    assert connect.parse(url, Path.cwd()).place.startswith(url.partition("?")[0])

@@ -86,6 +86,7 @@ def test_failed_task_says_what_to_do(tmp_path: Path) -> None:
     view = describe(store, key_of(SVC, cell()))
     assert view.state is TaskState.FAILED
     assert [one.attempt for one in view.attempts] == [1, 2]
+    assert view.n_attempts == 2
     assert view.result is not None
     assert view.result.outcome is Outcome.FAILED
     assert view.result.failure is not None

@@ -49,6 +49,14 @@ class Hard:
     def do_nothing(self, params: dict[str, Any]) -> None:
         """Succeed at once."""
 
+    def do_kill_template(self, params: dict[str, Any]) -> None:
+        """End the process that forked this one by `signal`; with `once`, only at the first try."""
+        once = self._folder / "once"
+        if not (params.get("once") and once.exists()):
+            once.touch()
+            os.kill(os.getppid(), params["signal"])
+            time.sleep(60)
+
     def do_own_pid(self, params: dict[str, Any]) -> dict[str, float]:
         return {"pid": os.getpid()}
 

@@ -6,13 +6,14 @@ import signal
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from tests.run.plans import CELL, QUICK, TRIVIAL, by_number, inline, make_store, plan, records, submit, work
 
 from manyfit.model.control import Pause, Resume
 from manyfit.model.errors import StoreError
-from manyfit.model.keys import task_key
+from manyfit.model.keys import WorkerId, task_key
 from manyfit.model.lease import EndKind
 from manyfit.model.snapshot import Snapshot
 from manyfit.model.sweep import Limits
@@ -312,9 +313,17 @@ def test_a_person_who_interrupts_leaves_no_record(tmp_path):
 # -- a bad host ------------------------------------------------------------------------------------
 
 
+def neighbour(store):
+    """Have a worker of another host at work on the same sweep."""
+    info = replace(worker_info(1, time.time), id=WorkerId("other-1"), host="other", boot="another kernel")
+    store.register(info)
+    store.beat(info.id, Beat(counter=1, at=0.0, state=WorkerState.RUNNING))
+
+
 def test_a_host_that_kills_tasks_of_two_pipelines_drains_itself(tmp_path):
     """The attempts of its last lease are forgiven, and it says what to do; another host has the results."""
     store = make_store(tmp_path)
+    neighbour(store)
     beats = watched(store)
     first = plan([{"do": "kill", "once": "a"}], folder=tmp_path, pipeline="knn")
     tasks = [{"do": "kill", "once": "b0"}, {"do": "kill", "once": "b1"}, {}, {}]
@@ -337,6 +346,7 @@ def test_a_host_that_kills_tasks_of_two_pipelines_drains_itself(tmp_path):
 def test_attempts_that_a_bad_host_charged_are_forgiven(tmp_path):
     """Those of the lease that it still holds, also when they were charged before the verdict."""
     store = make_store(tmp_path)
+    neighbour(store)
     submit(store, plan([{"do": "kill", "once": "a"}], folder=tmp_path, pipeline="knn"))
     tasks = [{"do": "kill", "once": f"b{n}"} for n in range(2)]
     submit(store, plan(tasks, folder=tmp_path, pipeline="svc"))
@@ -359,9 +369,20 @@ def test_a_pipeline_that_crashes_everywhere_drains_nobody(tmp_path):
     assert (counts.done, counts.failed) == (3, 8)
 
 
+def test_the_only_host_at_work_is_not_given_up(tmp_path):
+    """Two pipelines that crash fail as crashes, and what is sound is done."""
+    store = make_store(tmp_path)
+    for pipeline, tasks in (("knn", [{"do": "kill"}] * 3), ("svc", [{"do": "kill"}] * 3), ("nb", [{}] * 4)):
+        submit(store, plan(tasks, folder=tmp_path, pipeline=pipeline, limits=ONE_TRY))
+    assert work(store).reason is Reason.FINISHED
+    counts = store.snapshot().counts
+    assert (counts.done, counts.failed) == (4, 6)
+
+
 def test_infrastructure_failures_count_as_deaths_of_the_host(tmp_path):
     """A disk that is gone is gone for all pipelines."""
     store = make_store(tmp_path)
+    neighbour(store)
     for pipeline in ("knn", "svc", "forest"):
         tasks = [{"says": "infrastructure"}]
         submit(store, plan(tasks, folder=tmp_path, executor=GREEDY, pipeline=pipeline))

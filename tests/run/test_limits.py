@@ -149,6 +149,28 @@ def test_a_task_that_left_nothing_keeps_its_runner(tmp_path):
     assert found[0]["scores"]["cv"]["pid"] == found[2]["scores"]["cv"]["pid"]
 
 
+# -- tasks that end the process that forked their runner -------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_task_that_kills_its_template_again_and_again_is_charged(tmp_path, mark, number):
+    """It ends as a crash with the signal as evidence, and its neighbours have their results."""
+    tasks = [{}, {"do": "kill_template", "signal": int(number)}, {}]
+    found = run(tmp_path, tasks, limits=Limits(time_seconds=30, attempts=1))
+    assert [found[n]["outcome"] for n in range(3)] == ["succeeded", "failed", "succeeded"]
+    failure = found[1]["failure"]
+    assert (failure["cls"], failure["error"]) == ("crash", number.name)
+    assert failure["evidence"]["signal"] == number.name
+    assert failure["evidence"]["pid"] > 0
+
+
+def test_one_death_of_a_template_is_charged_to_nobody(tmp_path, mark):
+    """Whoever killed it: the task that ran then runs again, with its first attempt."""
+    tasks = [{}, {"do": "kill_template", "signal": int(signal.SIGKILL), "once": True}]
+    found = run(tmp_path, tasks, limits=Limits(time_seconds=30, attempts=1))
+    assert [(found[n]["outcome"], found[n]["attempt"]) for n in range(2)] == [("succeeded", 1)] * 2
+
+
 # -- what dead workers leave -----------------------------------------------------------------------
 
 

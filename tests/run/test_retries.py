@@ -8,7 +8,7 @@ from manyfit.model.keys import UnitId
 from manyfit.model.result import FailureClass
 from manyfit.model.sweep import Limits
 from manyfit.run.backoff import LONGEST_SECONDS, Backoff, backoff_seconds
-from manyfit.run.retries import Decision, Step, decide, memory_cap
+from manyfit.run.retries import Decision, Step, carried_memory, decide, memory_cap
 
 MIB = 1 << 20
 LIMITS = Limits(attempts=5, memory_bytes=100 * MIB)
@@ -139,3 +139,10 @@ def test_the_filter_of_a_person_stays():
     backoff.put_off(UnitId("u"), 3, 1, now=0.0)
     wanted = backoff.filtered(odd, 0.0)
     assert [wanted(Planned("u"), index) for index in (1, 2, 3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("n_charged", "memory"), [(1, 100), (2, 200), (3, 300), (9, 300)])
+def test_another_lease_goes_on_with_the_memory_that_was_reached(n_charged, memory):
+    """Who takes over a task cannot see why it failed; it is given what it would have been given."""
+    assert carried_memory(Limits(memory_bytes=100, memory_cap_bytes=300), n_charged) == memory
+    assert carried_memory(Limits(), n_charged) is None

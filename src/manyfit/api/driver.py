@@ -279,6 +279,11 @@ class Drive:
             if worker.state is ProcessState.ENDED and worker.exit_code and worker.pid not in self._noticed:
                 self._noticed.add(worker.pid)
                 self._obstacle(f"worker {worker.number} ended: {_last_line(worker.log)}")
+            if worker.state is ProcessState.DIED and worker.pid not in self._noticed:
+                self._noticed.add(worker.pid)
+                self._obstacle(
+                    f"worker {worker.number} was killed {worker.n_restarts + 1} times; see {worker.log}"
+                )
 
     def _died(self, pid: int) -> None:
         """Give back at once what a dead worker of this host held."""

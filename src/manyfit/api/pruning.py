@@ -9,7 +9,7 @@ from pathlib import Path
 from manyfit import connect
 from manyfit.connect import Address
 from manyfit.contracts.store import Store
-from manyfit.model.errors import ManyfitError
+from manyfit.model.errors import ManyfitError, NotFound
 from manyfit.run import retention
 from manyfit.run.retention import Due, Kind, Overrides, Spared
 
@@ -56,6 +56,8 @@ def prune(
 
 def _sweeps(place: Address) -> Sequence[Address]:
     """Return the sweeps that are meant; a place for many sweeps may have none. Raises `NotFound`."""
+    if place.kind is connect.Kind.SQLITE and not place.path.is_file():
+        raise NotFound(f"there is no database {place.path}; check the name")
     if place.kind is not connect.Kind.DIRECTORY:
         return [connect.resolve(place)] if place.sweep else connect.found_in(place)
     found = connect.found_in(place)

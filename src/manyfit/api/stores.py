@@ -7,6 +7,7 @@ from manyfit import connect
 from manyfit.connect import Address, Kind
 from manyfit.contracts.store import Store
 from manyfit.model.control import Entry
+from manyfit.model.errors import UserError
 from manyfit.run.copying import Copied, CopyProgress, require_quiet
 from manyfit.run.copying import copy_sweep as copied
 
@@ -28,6 +29,8 @@ def copy_sweep(
     try:
         require_quiet(store)
         place = target_of(store, target)
+        if place.url == connect.parse(store.url, Path.cwd()).url:
+            raise UserError(f"{place} is where the sweep is already; name another store to copy it to")
         made = connect.create(place, declaration_of(store))
         try:
             return copied(

@@ -44,6 +44,9 @@ class Sweep:
 
         *store* is the URL or folder of its store, whatever the file says.
         """
+        if connect.is_url(str(path)):
+            place = connect.parse(str(path), Path.cwd())
+            raise NotFound(f"{place} is a store, not a sweep file; next: Sweep.stored({str(place)!r})")
         return cls._of(connect.read_sweep(Path(path)), store)
 
     @classmethod

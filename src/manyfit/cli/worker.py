@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         found = _await_sweeps(options)
         report = _work_on_all(options) if len(found) != 1 or options.stay else _work(found[0], options)
+    except NotFound as error:
+        _say(str(error))
+        return EXIT_CODES[Reason.IDLE]
     except ManyfitError as error:
         _say(str(error))
         return 1

@@ -156,6 +156,12 @@ def _sqlite(rest: str, base: Path) -> Address:
     return Address(kind=Kind.SQLITE, place=_absolute(unquote(path), base), sweep=unquote(sweep))
 
 
+def _splits_a_password(netloc: str, behind: str) -> bool:
+    """Return whether a part of a password seems to stand for a port, database or sweep, which are shown."""
+    ports = re.findall(r":([^:,\]]+)(?=,|$)", netloc) if "@" not in netloc else []
+    return "@" in behind or not all(port.isdigit() for port in ports)
+
+
 def _postgresql(rest: str) -> Address:
     try:
         parts = urlsplit(f"postgresql:{rest}")
@@ -163,6 +169,11 @@ def _postgresql(rest: str) -> Address:
         password = unquote(parts.password or "")
     except ValueError:
         raise UserError(f"the PostgreSQL URL cannot be read; write {FORMS['postgresql']}") from None
+    if _splits_a_password(parts.netloc, parts.path + parts.fragment):
+        raise UserError(
+            "the PostgreSQL URL cannot be read: in a password, write / as %2F, ? as %3F, # as %23 and @ as %40, or"
+            " put it into PGPASSWORD; a port is a number"
+        )
     if not parts.path.strip("/"):
         raise UserError(f"the PostgreSQL URL names no database; write {FORMS['postgresql']}")
     if any(key == "sslpassword" for key, _ in options):

@@ -255,12 +255,20 @@ def _view(facts: _Facts) -> TaskView:
         state=state,
         attempts=facts.attempts,
         result=finals[-1] if finals else None,
-        n_attempts=dict(end.attempts).get(place.index, 0) if end is not None else 0,
+        n_attempts=_n_attempts(facts, state, finals),
         max_attempts=place.segment.header.limits.attempts,
         losses=dict(end.losses).get(place.index, 0) if end is not None else 0,
         holder=own.holder if own is not None else None,
         why=tuple(_why(facts, state)),
     )
+
+
+def _n_attempts(facts: _Facts, state: TaskState, finals: Sequence[TaskResult]) -> int:
+    """Return the attempts used: ends of units count them for unsettled tasks only, results have a number."""
+    if state in (TaskState.DONE, TaskState.FAILED) and finals:
+        return finals[-1].attempt
+    end = facts.own.end if facts.own is not None else None
+    return dict(end.attempts).get(facts.place.index, 0) if end is not None else 0
 
 
 _MARKED = {

@@ -108,8 +108,18 @@ class Bench:
         return executor
 
     def _finished(self, task: WorkTask, event: Finished) -> Frame:
-        kind = Kind.FAILED if event.body.get("failure") else Kind.RESULT
-        return self._frame(kind, task, event.body)
+        failure = event.body.get("failure")
+        if not failure:
+            return self._frame(Kind.RESULT, task, event.body)
+        if failure["cls"] == FailureClass.OOM.value:
+            evidence = {"peak_bytes": self._guard.peak_bytes(), "how": self._how(), **failure.get("evidence", {})}
+            return self._frame(Kind.FAILED, task, {**event.body, "failure": {**failure, "evidence": evidence}})
+        return self._frame(Kind.FAILED, task, event.body)
+
+    def _how(self) -> str:
+        """Return what made an allocation fail: the limit of the address space, or the machine."""
+        bound = self._guard.memory_by()
+        return bound.value if bound is MemoryBound.ADDRESS_SPACE else "MemoryError"
 
     def _frame(self, kind: Kind, task: WorkTask, body: Mapping[str, Any]) -> Frame:
         outcome = Outcome.FAILED if kind is Kind.FAILED else Outcome.SUCCEEDED
@@ -132,9 +142,7 @@ class Bench:
             return replace(failure, fingerprint=fingerprint(TaskTimeout()))
         if isinstance(error, MemoryError):
             evidence = {"peak_bytes": self._guard.peak_bytes(), "limit_bytes": limits.memory_bytes}
-            bound = self._guard.memory_by()
-            how = bound.value if bound is MemoryBound.ADDRESS_SPACE else "MemoryError"
-            return failure_of(error, FailureClass.OOM, {**evidence, "how": how})
+            return failure_of(error, FailureClass.OOM, {**evidence, "how": self._how()})
         return failure_of(error, FailureClass.USER)
 
     def _fail(self, tasks: dict[int, WorkTask], failure: Failure, todo: dict[int, WorkTask]) -> Iterator[Frame]:

@@ -111,22 +111,23 @@ def require_quiet(source: Store) -> None:
 def _copy_entries(source: Store, target: Store, open_as: OpenAs, moved: _Moved, on_progress: OnProgress) -> None:
     entries = source.entries()
     bases = _bases(source, entries)
-    for entry in entries[_require_same_history(entries, target.entries()) :]:
+    for entry in entries[_require_same_history(entries, target) :]:
         _copy_entry(source, target, entry, open_as, bases)
         moved.entries += 1
         on_progress(_at("plan", entry.position, len(entries), moved))
-    _require_same_history(entries, target.entries())
+    _require_same_history(entries, target)
 
 
-def _require_same_history(entries: Sequence[Entry], copied: Sequence[Entry]) -> int:
-    """Return how many entries both have. Raises `Refused` where the target has another one."""
+def _require_same_history(entries: Sequence[Entry], target: Store) -> int:
+    """Return how many entries both have. Raises `Refused` where *target* has another one."""
+    copied = target.entries()
     for ours, theirs in zip_longest(entries, copied):
         if theirs is None:
             break
         if ours != theirs:
             raise Refused(
-                f"entry {theirs.position} of the target is not that of the source: it has a history of its own; "
-                "copy to a store that has no sweep of this name"
+                f"entry {theirs.position} of the target, {target.url}, is not that of the source: it has a"
+                " history of its own; copy to a store that has no sweep of this name"
             )
     return len(copied)
 

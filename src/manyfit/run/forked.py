@@ -35,6 +35,7 @@ from manyfit.run.scratch import make_worker_folder, remove_left_folders, remove_
 _MARK = "MANYFIT_WORKER_MARK"
 _CHUNK = 1 << 20
 _TEMPLATE_LIVES = 5
+_ENDS = (Kind.RESULT, Kind.FAILED)
 
 
 class _Child:
@@ -115,6 +116,7 @@ class ForkedRunner:
         self._ready_until: float | None = None
         self._start_bytes = 0
         self._n_template_deaths = 0
+        self._n_deaths_in_row = 0
         self._child: _Child | None = None
         self._n_children = 0
         self._serial = 0
@@ -153,6 +155,8 @@ class ForkedRunner:
             frames = child.drain()
             if frames:
                 self._n_template_deaths = 0
+                if any(frame.kind in _ENDS for frame in frames):
+                    self._n_deaths_in_row = 0
                 if frames[-1].body == SPENT and frames[-1].kind is Kind.COMPLETE:
                     self.kill()
         return frames + self._hear()
@@ -325,15 +329,35 @@ class ForkedRunner:
         return self._unable(f'importing the executor "{self._executor}" took over {self._start_seconds:g} s')
 
     def _template_died(self) -> list[Frame]:
-        """Clean up after a template that was killed; its runner was killed by the kernel with it."""
+        """
+        Clean up after a template that was killed; its runner was killed by the kernel with it.
+
+        Once is nobody's fault. Twice in a row without the end of a task between, it is taken for the task's:
+        else one that kills its template would run for ever, without a charge and past every limit.
+        """
         self._n_template_deaths += 1
+        self._n_deaths_in_row += 1
         if self._n_template_deaths >= _TEMPLATE_LIVES:
             return self._unable("the process that forks runners died again and again; see the log of this worker")
         frames: list[Frame] = []
         if self._child is not None:
-            frames = [*self._forget_child(), Frame(Kind.DIED, 0, b'{"template":true}')]
+            pid = self._child.pid
+            frames = self._forget_child()
+            if any(frame.kind in _ENDS for frame in frames):
+                self._n_deaths_in_row = 1
+            evidence = {"template": True} if self._n_deaths_in_row == 1 else {**self._template_end(), "pid": pid}
+            frames.append(Frame(Kind.DIED, 0, json.dumps(evidence).encode()))
         self._end_template()
         return frames
+
+    def _template_end(self) -> dict[str, Any]:
+        """Return how the template ended, as evidence; it has closed its socket."""
+        assert self._template is not None
+        try:
+            code = self._template.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            return {"signal": _signal_name(signal.SIGKILL)}  # it hangs, and will be killed
+        return {"signal": _signal_name(-code)} if code < 0 else {"exit_code": code}
 
     def _unable(self, message: str) -> list[Frame]:
         frames = [] if self._child is None else self._forget_child()

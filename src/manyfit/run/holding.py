@@ -11,7 +11,7 @@ from manyfit.model.result import FailureClass
 from manyfit.model.segment import Segment
 from manyfit.model.unit import Unit
 from manyfit.run.poison import Hunt
-from manyfit.run.retries import Step, decide
+from manyfit.run.retries import Step, carried_memory, decide
 
 MOST_LOSSES = 5
 """After so many workers lost while on a task, it fails without another try."""
@@ -56,9 +56,9 @@ class Holding:
         self._forgiven = {task.index: task.forgiven for task in lease.tasks}
         self._losses = {task.index: task.losses for task in lease.tasks}
         self._open: dict[int, None] = {task.index: None for task in lease.tasks}
-        self._first = dict(self._open)
+        self._alone = _carried(lease, segment)
+        self._first = {index: None for index in self._open if index not in self._alone}
         self._hunt = Hunt()
-        self._alone: dict[int, int | None] = {}
         self.away: dict[int, int] = {}
         """Tasks given back, with the attempts charged to them."""
         self.in_progress: tuple[int, ...] = ()
@@ -262,3 +262,11 @@ def segment_of(unit: str, segments: Iterable[SegmentId]) -> list[SegmentId]:
     """Return *segments* with those first whose id the unit's id starts with: where its unit is looked for."""
     prefix = unit.partition("-")[0]
     return sorted(segments, key=lambda segment: not segment.startswith(prefix))
+
+
+def _carried(lease: Lease, segment: Segment) -> dict[int, int | None]:
+    """Return the tasks that failed under earlier leases, with their memory now, in a sweep that limits memory."""
+    limits = segment.header.limits
+    if limits.memory_bytes is None:
+        return {}
+    return {task.index: carried_memory(limits, task.charged) for task in lease.tasks if task.charged > 0}

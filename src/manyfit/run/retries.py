@@ -66,6 +66,18 @@ def memory_cap(limits: Limits) -> int | None:
     return max(limits.memory_bytes, _CAP_FACTOR * limits.memory_bytes if cap is None else cap)
 
 
+def carried_memory(limits: Limits, n_charged: int) -> int | None:
+    """
+    Return the memory for the attempt after *n_charged* under earlier leases; None where nothing is limited.
+
+    A lease does not say why the attempts before it failed: this is what it would be had each run out of memory.
+    """
+    cap = memory_cap(limits)
+    if limits.memory_bytes is None or cap is None:
+        return None
+    return int(min(limits.memory_bytes * 2 ** (n_charged - 1), cap))
+
+
 def _after_oom(limits: Limits, evidence: Mapping[str, Any]) -> Decision:
     """Alone first, with the same limit; then with twice the memory each time, up to the cap."""
     used = evidence.get("limit_bytes") or limits.memory_bytes

@@ -42,7 +42,8 @@ class Tending:
 
     `serial` numbers orders; `inputs` are artifacts of earlier results. The caller calls `advance`,
     waits for events, and hands what `absorb` and `check` return to the store. `why_held` says why the
-    pipeline should be held, once that is seen.
+    pipeline should be held, once that is seen. `elsewhere` tells whether a host other than this one is
+    at work: a host is only given up where others can take over.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Tending:
         inputs: Mapping[int, Mapping[str, Any]],
         place: Workplace,
         serials: Callable[[], int],
+        elsewhere: Callable[[], bool],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
@@ -65,6 +67,7 @@ class Tending:
         self._inputs = inputs
         self._place = place
         self._serials = serials
+        self._elsewhere = elsewhere
         self._clock = clock
         self._monotonic = monotonic
         self._limits = holding.segment.header.limits
@@ -201,7 +204,7 @@ class Tending:
         """Note a death of a runner, or what is like it; whether that makes the host unfit."""
         n_tried = self.holding.n_tried + 1
         why = self._place.soundness.died(self.holding.unit.pipeline, how, n_tried)
-        if why is None:
+        if why is None or not self._elsewhere():
             return False
         self.why_drained = why
         self.holding.forgive()

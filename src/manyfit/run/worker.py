@@ -256,9 +256,17 @@ class Worker:
             inputs=inputs,
             place=self._place,
             serials=self._serials,
+            elsewhere=self._is_another_host_at_work,
             clock=self._clock,
             monotonic=self._monotonic,
         )
+
+    def _is_another_host_at_work(self) -> bool:
+        """Whether what this host gives back would be run: on the only one, tasks rather fail than wait."""
+        views = self._patiently(self._store.snapshot).workers
+        idle = (WorkerState.STOPPED, WorkerState.DRAINED)
+        others = (view for view in views if view.info.host != self._info.host and view.alive)
+        return any(view.beat is not None and view.beat.state not in idle for view in others)
 
     def _tend(self, tending: Tending) -> Reason | None:
         self._record(tending, tending.fail_lost())

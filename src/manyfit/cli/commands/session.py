@@ -136,8 +136,9 @@ class Session:
             state=state,
             seconds=time.monotonic() - self._started,
             obstacles=self.obstacles,
+            filtered=filtered,
         )
-        ended.tell(self.target, self.again, filtered=filtered)
+        ended.tell(self.target, self.again)
         if interrupted:
             return INTERRUPTED
         if ended.stuck:
@@ -155,13 +156,15 @@ class Ended:
     state: str
     seconds: float
     obstacles: Sequence[str] = ()
+    filtered: bool = False
 
     @property
     def stuck(self) -> bool:
-        """Whether tasks are left that this run could not get on with."""
-        return self.state not in ("complete", "interrupted") and bool(self.obstacles)
+        """Whether tasks are left that this run could not get on with; those that its filter left out are not."""
+        unfinished = self.state not in ("complete", "interrupted")
+        return unfinished and (bool(self.obstacles) or not self.filtered)
 
-    def tell(self, target: str, again: str, *, filtered: bool) -> None:
+    def tell(self, target: str, again: str) -> None:
         """Write the leaderboard, failures, warnings, files and the next step."""
         from manyfit.report.warnings import fit_warnings
 
@@ -182,7 +185,7 @@ class Ended:
                 "files": files,
             }
         )
-        self.out.line(self._headline(filtered))
+        self.out.line(self._headline())
         for text in self.obstacles if self.stuck else ():
             self.out.wrapped(f"  {text}", indent="    ")
         self.out.wrapped(str(counts))
@@ -193,7 +196,7 @@ class Ended:
             self.out.line()
             outcome.show_failures(self.out, groups, target)
         self._warnings(warnings, target)
-        self._say_next(target, again, files, filtered=filtered)
+        self._say_next(target, again, files)
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -213,12 +216,11 @@ class Ended:
         one = f"{said} Continue: {again}"
         self.out.lines([one] if len(one) <= self.out.width else [said, f"Continue: {again}"])
 
-    def _headline(self, filtered: bool) -> str:
+    def _headline(self) -> str:
         took = show_duration(self.seconds)
         if self.state == "complete":
             return f"complete in {took}"
-        finished = filtered and not self.stuck
-        return f"the filter's tasks are done in {took}" if finished else f"not complete after {took}"
+        return f"not complete after {took}" if self.stuck else f"the filter's tasks are done in {took}"
 
     def _board(self, board: "pl.DataFrame") -> None:
         from manyfit.report.frames import ranking_of
@@ -247,7 +249,7 @@ class Ended:
         tasks = export(raw_results(self.results.store), folder / "tasks.parquet")
         return {"leaderboard": str(leaderboard), "tasks": str(tasks)}
 
-    def _say_next(self, target: str, again: str, files: dict[str, str], *, filtered: bool) -> None:
+    def _say_next(self, target: str, again: str, files: dict[str, str]) -> None:
         self.out.line()
         self.out.line(f"leaderboard: {_short(files['leaderboard'])}")
         self.out.line(f"every task:  {_short(files['tasks'])}")
@@ -257,10 +259,8 @@ class Ended:
                 self.out.line(f"      change {target} and run it again: only what is new runs")
         elif self.stuck:
             self.out.wrapped(f"next: manyfit explain {target} --pending says what to do; {again} goes on")
-        elif filtered:
-            self.out.wrapped(f"next: manyfit run {target} runs the rest")
         else:
-            self.out.wrapped(f"next: manyfit logs {target} says why the workers ended; {again} goes on")
+            self.out.wrapped(f"next: manyfit run {target} runs the rest")
 
 
 def _short(path: str) -> str:
