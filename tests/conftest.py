@@ -1,6 +1,7 @@
 """Settings of the whole suite."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,8 +34,11 @@ _FIGURES = pytest.StashKey[list[tuple[str, str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what tests measured until the end of the run."""
+    """Keep what tests measured until the end of the run; let Ctrl-C reach programs under test."""
     config.stash[_FIGURES] = []
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell starts what it puts into the background like that, and children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

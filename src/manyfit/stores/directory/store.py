@@ -211,17 +211,20 @@ class DirectoryStore:
             if request and held.request == request:
                 return held.lease
             raise Refused(f"worker {worker} holds unit {held.lease.unit}; complete it before claiming another")
-        chain = self._known.ledger.chain
-        if chain.paused:
+        if self._known.ledger.chain.paused:
             return None
         self._known.refresh()
-        while found := self._claimer.claim(
-            worker, wanted, self._log_of(worker).place(), self._admission.bars(worker)
-        ):
+        while found := self._claim_once(worker, wanted):
             lease = self._hold(*found, request)
-            if lease is not None or chain.paused or self._admission.waits:
+            if lease is not None or self._admission.waits:
                 return lease
         return None
+
+    def _claim_once(self, worker: WorkerId, wanted: Wanted | None) -> tuple[SegmentView, Lease] | None:
+        bars = self._admission.bars(worker)
+        if self._known.ledger.chain.paused:  # by an entry that was read since the claim began
+            return None
+        return self._claimer.claim(worker, wanted, self._log_of(worker).place(), bars)
 
     def _still_held(self, worker: WorkerId) -> _Held | None:
         """Return the lease of *worker* unless somebody ended it."""
