@@ -197,6 +197,7 @@ def test_background_watch_pause_and_stop(cli: Cli) -> None:
     facts = cli("run", "sweep.toml", "--background", "--json").json
     assert set(facts) == {"sweep", "store", "pid", "log", "submitted"}
     until(lambda: n_done(cli, "long") >= 1)
+    until(lambda: len(cli("status", "long", "--json").json["workers"]) == 2)
     watching = cli.start("watch", "long")
     time.sleep(3)
     watching.send_signal(signal.SIGINT)

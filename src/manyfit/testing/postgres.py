@@ -6,6 +6,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ _PORT = 5432
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _USERS = ("postgres", "nobody")
+_PLACES = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # short ones: so must the path of a socket be
 _PR_SET_PDEATHSIG = 1
 _SETTINGS = {
     "listen_addresses": "",
@@ -64,8 +66,7 @@ class PrivatePostgres:
     def __init__(self) -> None:
         self._binaries = find_binaries()
         self._owner = _owner()
-        # not in the usual place for temporary files: the path of a socket has to be short
-        self._folder = Path(tempfile.mkdtemp(prefix="mf-pg-", dir="/tmp"))
+        self._folder = Path(tempfile.mkdtemp(prefix="mf-pg-", dir=_place_for(self._owner)))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PrivatePostgres":
@@ -209,6 +210,20 @@ def _owner() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise NotFound(f"PostgreSQL refuses to run as root, and there is none of the users {', '.join(_USERS)}")
+
+
+def _place_for(owner: pwd.struct_passwd | None) -> Path:
+    """Return a folder in which this process can make one that `owner` reaches: not every `/tmp` is open to all."""
+    for place in map(Path, _PLACES):
+        is_open = owner is None or all(_is_open(folder) for folder in (place, *place.parents))
+        if is_open and os.access(place, os.W_OK | os.X_OK):
+            return place
+    whom = owner.pw_name if owner else "this user"
+    raise NotFound(f"none of {', '.join(_PLACES)} is open to {whom}; next: chmod 1777 /tmp")
+
+
+def _is_open(folder: Path) -> bool:
+    return folder.is_dir() and bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
 def _end_with_parent() -> None:
