@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks.fusion import fusion
 from benchmarks.measure import command_seconds, medians, peak_mib, table, wall
 from benchmarks.peers import futures_seconds, joblib_seconds
 from benchmarks.stores import stores
@@ -163,6 +164,7 @@ BENCHMARKS = {
     "mix": mix,
     "memory": memory,
     "stores": stores,
+    "fusion": fusion,
     "million": million,
 }
 

@@ -108,18 +108,18 @@ def directory(folder: Path) -> Store:
 
 def sqlite(folder: Path) -> Store:
     """Open the SQLite store of the benchmark."""
-    from manyfit.stores.sqlite import SqliteStore
+    from manyfit.stores.sqlite import create_sqlite
 
-    return SqliteStore.create(folder / "bench.db", sweep="bench")
+    return create_sqlite(folder / "bench.db", sweep="bench")
 
 
 def postgres(dsn: str) -> Callable[[Path], Store]:
     """Return what opens the PostgreSQL store of the benchmark: one sweep for each folder."""
 
     def open_store(folder: Path) -> Store:
-        from manyfit.stores.postgres import PostgresStore
+        from manyfit.stores.postgres import create_postgres
 
-        return PostgresStore.create(dsn, sweep=f"bench-{folder.name}")
+        return create_postgres(dsn, sweep=f"bench-{folder.name}")
 
     return open_store
 

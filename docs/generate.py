@@ -14,7 +14,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generating import errors, metrics, python, sweep_file
+from generating import errors, fusion, metrics, python, sweep_file
 
 from manyfit.cli.documents import ERROR_KEYS, JSON_KEYS, OTHER_KEYS
 from manyfit.cli.main import EPILOG, app
@@ -95,6 +95,7 @@ def _text(text: str | None) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": command_line_page,
     "errors.md": errors.text,
+    "fusion-rules.md": fusion.text,
     "metrics.md": metrics.text,
     "python.md": python.text,
     "sweep-file.md": sweep_file.text,

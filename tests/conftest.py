@@ -2,11 +2,17 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from manyfit.model.errors import NotFound
+
+if os.environ.get("MANYFIT_REQUIRE_POSTGRES") == "1":
+    import psycopg  # noqa: F401 - nothing may be skipped for want of it
 
 for suite in ("stores", "families"):
     pytest.register_assert_rewrite(f"manyfit.testing.{suite}")
@@ -28,6 +34,22 @@ def python_path() -> str:
     """Return a PYTHONPATH with which child processes find the package under test and the tests."""
     root = Path(__file__).resolve().parents[1]
     return os.pathsep.join([str(root / "src"), str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """One private PostgreSQL server for the whole run."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    from manyfit.testing.postgres import REQUIRED, PrivatePostgres
+
+    try:
+        server = PrivatePostgres()
+    except NotFound as error:
+        if os.environ.get(REQUIRED) == "1":
+            raise
+        pytest.skip(str(error))
+    with server:
+        yield server
 
 
 _FIGURES = pytest.StashKey[list[tuple[str, str, str]]]()

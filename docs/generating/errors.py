@@ -20,12 +20,13 @@ def names() -> list[str]:
 
 def text() -> str:
     """Return the page."""
-    tree = (errors.__doc__ or "").partition("ManyfitError")[2]
+    tree, _, warning = (errors.__doc__ or "").partition("ManyfitError")[2].partition("\n\n")
     return page(
         "Errors and failures",
         _INTRODUCTION,
         f"```text\nManyfitError{tree.rstrip()}\n```",
         table(("error", "meaning"), [(code(name), prose(getattr(errors, name).__doc__)) for name in names()]),
+        prose(warning),
         _exit_codes(),
         _failures(),
     )
@@ -34,7 +35,11 @@ def text() -> str:
 def _exit_codes() -> str:
     rows = [
         (code(str(codes.OK)), "done"),
-        (code(str(codes.BROKEN)), "an error that manyfit did not expect: a mistake in manyfit"),
+        (
+            code(str(codes.BROKEN)),
+            "an error that manyfit did not expect, a mistake in manyfit; or [an audit](../how-to/audit.md) found a"
+            " score that fusion should not have changed",
+        ),
         (code(str(codes.WRONG)), "wrong use, or a mistake in the sweep; nothing was queued"),
         (code(str(codes.WITH_FAILURES)), "the sweep is complete, and some tasks failed"),
         (code(str(codes.INTERRUPTED)), "interrupted; nothing is lost"),

@@ -5,16 +5,25 @@ import re
 from typing import Any
 
 from generating.markdown import code, page, prose, table, under
+from manyfit.api.auditing import AuditLook
 from manyfit.api.driver import Look
 from manyfit.api.pruning import Pruned, prune
 from manyfit.api.results import Best, Results
 from manyfit.api.stores import copy_sweep
 from manyfit.api.sweeps import Sweep, SweepPlan
+from manyfit.model.audit import Audited, Certificate
 from manyfit.report.lines import COLUMNS
 from manyfit.run.copying import Copied
+from manyfit.search import classes
 
 CLASSES = (Sweep, SweepPlan, Results, Best)
 FUNCTIONS = (copy_sweep, prune)
+SEARCHES = (
+    classes.GridSearchCV,
+    classes.RandomizedSearchCV,
+    classes.HalvingGridSearchCV,
+    classes.HalvingRandomSearchCV,
+)
 _RETURNED: dict[str, type[Any]] = {"copy_sweep": Copied, "prune": Pruned}
 
 
@@ -29,7 +38,8 @@ def _documentable(value: Any) -> bool:
 
 def text() -> str:
     """Return the page."""
-    return page("Python", _INTRODUCTION, *map(_class, CLASSES), *map(_function, FUNCTIONS), _progress(), _tables())
+    members = [*map(_class, CLASSES), *map(_function, FUNCTIONS), _searches()]
+    return page("Python", _INTRODUCTION, *members, _progress(), _audits(), _tables())
 
 
 def _function(function: Any) -> str:
@@ -70,9 +80,38 @@ def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(default="<function>") if inspect.isroutine(parameter.default) else parameter
 
 
+def _searches() -> str:
+    parts = [f"## Search classes\n\n{_SEARCHES.strip()}"]
+    for cls in SEARCHES:
+        parts.append(f"### `manyfit.{cls.__name__}`\n\n```text\n{_lines(cls)}\n```\n\n{prose(cls.__doc__)}")
+    return "\n\n".join(parts)
+
+
+def _lines(cls: type[Any]) -> str:
+    """Return the signature of a class with many parameters, one a line; their types are scikit-learn's."""
+    lines, behind_star = [], False
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not behind_star:
+            lines.append("*")
+            behind_star = True
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        lines.append(f"{parameter.name}{default}")
+    return f"{cls.__name__}(\n" + "".join(f"    {line},\n" for line in lines) + ")"
+
+
 def _progress() -> str:
     fields = ", ".join(code(name) for name in Look.__dataclass_fields__)
     return f"## Progress\n\n{prose(Look.__doc__)}\n\nFields: {fields}. `run` and `work` hand one to `progress`."
+
+
+def _audits() -> str:
+    return "\n\n".join(["## Certificates", *map(_fields, (Certificate, Audited, AuditLook))])
+
+
+def _fields(cls: type[Any]) -> str:
+    properties = [name for name in public(cls) if isinstance(vars(cls)[name], property)]
+    names = ", ".join(map(code, [*cls.__dataclass_fields__, *properties]))
+    return f"`{cls.__name__}`: {prose(cls.__doc__)}\n\nFields: {names}."
 
 
 def _tables() -> str:
@@ -116,10 +155,18 @@ Names are imported when they are first used, so `import manyfit` is cheap. Whate
 (modules below `manyfit`) may change from version to version.
 """
 
+_SEARCHES = """
+Subclasses of scikit-learn's with the same parameters, attributes, methods and messages; see
+[how to use them](../how-to/search-cv.md). `store` is a path or URL: the search is durable, and goes on where it was
+killed. `progress` is True (a bar), False or None (a bar on a terminal). `fuse` is True, False (every fit is made
+alone), or a list of [rules](fusion-rules.md) that are used too and may change scores.
+"""
+
 _TABLES = """
-One row for each task that has ended, in no particular order. After these columns come the scores,
-`<set>_<metric>` (`cv_accuracy`), and the numbers of rows of each set, `n_<set>`. What a task does not have is
-null. `--raw` and `results/tasks.parquet` have the same columns.
+One row for each task that has ended, in no particular order. After these columns comes `doubtful`: whether the
+result is of a rule that [an audit](../how-to/audit.md) switched off. Then come the scores, `<set>_<metric>`
+(`cv_accuracy`), and the numbers of rows of each set, `n_<set>`. What a task does not have is null. `--raw` and
+`results/tasks.parquet` have the same columns.
 """
 
 _COLUMNS = {
@@ -148,6 +195,8 @@ _COLUMNS = {
     "time_predict": "seconds to predict all sets",
     "time_score": "seconds to compute the metrics",
     "peak_bytes": "largest resident memory of the runner during the task, libraries included",
+    "fused_by": "the [rule](../explanation/fusion.md) that computed it with others, null: fitted alone",
+    "guarantee": "what the rule promises: `exact`, `close`, `tolerance` or `statistical`",
     "failure_class": "the [class](errors.md#failures-of-tasks) of the failure",
     "failure_error": "the exception's name",
     "failure_message": "its message",

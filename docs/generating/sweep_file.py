@@ -48,6 +48,12 @@ SWEEP = Section(
             "One seed or several. A seed shuffles the folds and becomes every `random_state` that is left open."
             " A candidate that uses no seed is fitted once, not once for each seed.",
         ),
+        "fuse": (
+            "true, false or list of rules",
+            "`true`",
+            "Whether related fits are computed together. `true`: wherever no score changes. `false`: never. A list"
+            " names rules that are used beside these. See [fits that share work](../how-to/fusion.md).",
+        ),
         "priority": (
             f"{listed(model.PRIORITIES)} or an integer",
             "`normal`",

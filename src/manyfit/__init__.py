@@ -2,8 +2,9 @@
 manyfit: train many models, share their work, never lose a finished fit.
 
 ``Sweep`` declares, plans and runs; ``Results`` reads what came out; ``copy_sweep`` and ``prune`` are for
-whole stores. Every exception is in
-`manyfit.model.errors` and derives from ``ManyfitError``.
+whole stores. ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV`` and ``HalvingRandomSearchCV``
+take the place of scikit-learn's. Every exception is in `manyfit.model.errors` and derives from
+``ManyfitError``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,26 @@ if TYPE_CHECKING:
     from manyfit.api.stores import copy_sweep
     from manyfit.api.sweeps import Sweep
     from manyfit.model.errors import ManyfitError
+    from manyfit.search.classes import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
-__all__ = ["ManyfitError", "Results", "Sweep", "__version__", "copy_sweep", "prune"]
+__all__ = [
+    "GridSearchCV",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "ManyfitError",
+    "RandomizedSearchCV",
+    "Results",
+    "Sweep",
+    "__version__",
+    "copy_sweep",
+    "prune",
+]
 
 _WHERE = {
+    "GridSearchCV": "manyfit.search.classes",
+    "HalvingGridSearchCV": "manyfit.search.classes",
+    "HalvingRandomSearchCV": "manyfit.search.classes",
+    "RandomizedSearchCV": "manyfit.search.classes",
     "ManyfitError": "manyfit.model.errors",
     "Results": "manyfit.api.results",
     "Sweep": "manyfit.api.sweeps",

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from tests.report.sweeps import candidate, cells, failed, register, run, scored, segment, submit
 from tests.run.copies import append, tree
-from tests.stores.conftest import postgres
 
 from manyfit import connect
 from manyfit.api.pruning import Pruned, prune
@@ -30,7 +29,6 @@ OPENED: list[Store] = []
 """What `made` opened in the test that runs."""
 
 PLACES = ("many", "sqlite:///lab.db", "postgresql")
-__all__ = ["postgres"]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from manyfit import Sweep
 from manyfit.api.stores import copy_sweep
 from manyfit.contracts.artifacts import ArtifactFile
 from manyfit.model.errors import NotFound, UserError
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sql.store import SqlStore
 
 DECLARATION: dict[str, Any] = {
     "name": "iris",
@@ -56,7 +56,7 @@ def test_kept_files_of_a_store_without_a_folder(tmp_path: Path, monkeypatch: pyt
     address = Sweep(folder=tmp_path, **DECLARATION, store=f"sqlite:///{tmp_path}/lab.db").address
     sweep = Sweep(folder=tmp_path, **DECLARATION, store=str(address).partition("#")[0], keep={"predictions": True})
     sweep.plan().submit()
-    monkeypatch.setattr(SqliteStore, "__init__", _without_folder(SqliteStore.__init__))
+    monkeypatch.setattr(SqlStore, "__init__", _without_folder(SqlStore.__init__))
     monkeypatch.setenv("MANYFIT_ARTIFACTS", "")
     monkeypatch.setenv("MANYFIT_ARTIFACTS_WHOLE", "")
     monkeypatch.setattr(worker.connect, "local_files", lambda store: worker.LocalFiles(folder=tmp_path / "state"))

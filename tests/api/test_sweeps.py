@@ -259,3 +259,17 @@ def test_mistakes_of_form_do_not_hide_the_others(tmp_path):
 
     keys = {mistake.key for mistake in caught.value.mistakes}
     assert {"pipelines.svc.grid.C", "pipelines.svc.grid.gama", "limits.time", "metrics"} <= keys
+
+
+def test_a_plan_explains_what_is_fused(tmp_path):
+    """On request the text goes on with what tasks share, and the summary has the same as values."""
+    plan = iris(
+        tmp_path, pipelines={"trees": {"steps": ["ExtraTreesClassifier"], "grid": {"n_estimators": [9, 99]}}}
+    ).plan()
+
+    assert "what is fused" in plan.explain(fusion=True)
+    assert "what is fused" not in plan.explain()
+    [row] = plan.summary().fusion
+    assert (row.pipeline, row.estimator, row.n_candidates) == ("trees", "ExtraTreesClassifier", 2)
+    assert row.shares in plan.explain(fusion=True)
+    assert row.shares in plan._repr_html_()

@@ -1,6 +1,7 @@
 """Commands before anything runs: init, plan, submit, and mistakes."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,85 @@ def test_commands_on_a_sweep_that_was_not_submitted(here: Any, command: str) -> 
     assert "next: manyfit run sweep.toml" in here(command, "sweep.toml", check=2).err.replace("\n ", "")
     error = json.loads(here(command, "flowers", "--json", check=2).out)["error"]
     assert error["kind"] == "NotFound"
+
+
+FUSED = """
+name = "fused"
+data = "sklearn:digits"
+splits = { cv = { folds = 3 } }
+[pipelines.trees]
+steps = ["StandardScaler", "RandomForestClassifier"]
+grid = { n_estimators = [20, 40, 80, 160], max_features = [0.2, 0.4] }
+[pipelines.threads]
+steps = ["RandomForestClassifier"]
+grid = { n_estimators = [20, 40], n_jobs = [2] }
+[pipelines.logistic]
+steps = ["StandardScaler", "LogisticRegression"]
+grid = { C = [0.1, 1] }
+[workers]
+count = 2
+"""
+
+
+def test_plan_explains_what_is_fused(here: Any) -> None:
+    """Rule, guarantee, both predictions, what is shared, and the reason where nothing is; in 80 columns."""
+    write(FUSED)
+    said = here("plan", "sweep.toml", "--explain").out
+    assert max(map(len, said.splitlines())) <= 80
+    assert re.search(r"^fused: .* alone, .* together$", said, re.MULTILINE)
+    assert re.search(r"^trees +forests +8 +24 .* exact$", said, re.MULTILINE)
+    assert re.search(r"^  RandomForestClassifier: shares \w+", said, re.MULTILINE)
+    assert re.search(r"^trees +shared-steps +8 +24 .* exact$", said, re.MULTILINE)
+    assert "3 fits of them instead of 24" in said
+    assert "RandomForestClassifier: alone, n_jobs is 2" in said
+    assert re.search(r"^logistic +- +2 +6 ", said, re.MULTILINE)
+
+
+def test_plan_says_in_one_line_what_fusion_saves(here: Any) -> None:
+    """Without --explain there is no table; the prediction is that of fused tasks."""
+    write(FUSED)
+    said = here("plan", "sweep.toml").out
+    assert "fused: " in said
+    assert "what is fused" not in said
+    facts = here("plan", "sweep.toml", "--json").json
+    assert facts["cost_seconds"] < 0.7 * facts["alone_seconds"]
+    rows = {(row["pipeline"], row["rule"]): row for row in facts["fusion"]}
+    assert rows["trees", "forests"]["guarantee"] == "exact"
+    assert rows["trees", "forests"]["seconds"] < 0.6 * rows["trees", "forests"]["alone_seconds"]
+    assert rows["threads", ""]["reason"].startswith("n_jobs is 2")
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("fuse = false", 'nothing is fused: the sweep says "fuse = false"'),
+        ('[keep]\nmodels = "all"', "kept model"),
+    ],
+)
+def test_plan_says_why_nothing_is_fused(here: Any, more: str, why: str) -> None:
+    """Switched off, or because every model is kept: the prediction is that of tasks alone."""
+    write(f"{more}\n{FUSED}" if more.startswith("fuse") else f"{FUSED}\n{more}\n")
+    assert why in " ".join(here("plan", "sweep.toml", "--explain").out.split())
+    facts = here("plan", "sweep.toml", "--json").json
+    assert facts["cost_seconds"] == facts["alone_seconds"]
+    assert facts["fusion"] == []
+
+
+def test_an_unknown_rule_is_a_mistake(here: Any) -> None:
+    """With a suggestion, beside every other mistake; a rule that needs no asking may be named as well."""
+    write('fuse = ["forests", "forrests"]\n' + FUSED.replace("max_features", "max_featurs"))
+    found = here("plan", "sweep.toml", "--json", check=2).json["error"]["mistakes"]
+    keys = {mistake["key"]: mistake["message"] for mistake in found}
+    assert 'no rule "forrests"; did you mean "forests"?' in keys["fuse[1]"]
+    assert set(keys) == {"fuse[1]", "pipelines.trees.grid.max_featurs"}
+    write('fuse = ["forests"]\n' + FUSED)
+    assert here("plan", "sweep.toml", "--json").json["fusion"]
+
+
+def test_another_fuse_is_no_other_task(here: Any) -> None:
+    """What is fused is how tasks are run, not what they are: a store has all of them."""
+    write(FUSED)
+    here("submit", "sweep.toml")
+    write("fuse = false\n" + FUSED)
+    change = here("plan", "sweep.toml", "--json").json["difference"]
+    assert (change["new"], change["removed"], change["kept"]) == (0, 0, 36)

@@ -160,7 +160,9 @@ def test_failures_are_grouped_and_tried_again(cli: Cli) -> None:
         "do",
         "host",
         "n_forgiven",
+        "evidence",
     }
+    assert set(failures["failures"][0]["evidence"]) >= {"host", "pid", "seconds"}
     explained = cli("explain", "failing", failures["failures"][0]["example"][:8])
     assert "ValueError" in explained.out
     assert cli("retry", "failing", "--class", "user", "--json").json == {"retried": 2}

@@ -2,19 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.calls import N_TASKS, SWEEP, Cli
-from tests.stores.conftest import postgres
 
 from manyfit.cli import worker
 from manyfit.cli.documents import JSON_KEYS, OTHER_KEYS
 from manyfit.cli.main import main
-
-__all__ = ["postgres"]
 
 LAB = "sqlite:///lab.db"
 LIGHT = 'name = "light"\n[data]\nsource = "sklearn:iris"\n[pipelines.nb]\nsteps = ["GaussianNB"]\n'
@@ -160,6 +158,36 @@ def test_gc_lists_and_removes(here: Any, finished_folder: Path) -> None:
     assert [one["kind"] for one in facts["removed"]] == ["sweep"]
     assert "holds no sweep yet" in " ".join(here("status", LAB, check=2).err.split())
     assert "write 90d, 24h" in " ".join(here("gc", LAB, "--logs", "soon", check=2).err.split())
+
+
+def test_gc_tells_sweeps_of_one_name_apart(here: Any, finished_folder: Path) -> None:
+    """They are listed by where they are: as a person would name them here."""
+    for place in ("first", "second"):
+        here("copy", str(finished_folder / "flowers.sweep"), place)
+    here("copy", str(finished_folder / "flowers.sweep"), LAB)
+    out = here("gc", "first", "second", LAB, "--completed", "0s").out
+    names = [line.split()[1] for line in out.splitlines() if line.startswith("sweep ")]
+    assert names == ["first/flowers.sweep", "second/flowers.sweep", f"{LAB}#flowers"]
+
+
+def test_gc_names_the_sweep_of_a_log(here: Any, finished_folder: Path) -> None:
+    """A log belongs to a sweep, which stands before its name."""
+    shutil.copytree(finished_folder / "flowers.sweep", "copied.sweep")
+    out = here("gc", "copied.sweep", "--logs", "0s").out
+    assert {line.split()[1] for line in out.splitlines() if line.startswith("log ")} == {"copied.sweep:"}
+
+
+@pytest.mark.parametrize("command", ["status", "submit", "copy", "gc"])
+def test_a_text_file_is_no_store(here: Any, command: str) -> None:
+    """The message says what is wrong with it, and nothing is left beside it: it would pass for a store then."""
+    Path("notes.txt").write_text("remember the milk\n" * 100)
+    write("light")
+    store = "sqlite:///notes.txt"
+    arguments = {"submit": ["light.toml", "--store", store], "copy": ["light", store]}.get(command, [store])
+    here("submit", "light.toml")
+    said = here(command, *arguments, check=2)
+    assert "notes.txt is not a SQLite database; check the name" in " ".join(said.err.split())
+    assert sorted(path.name for path in Path().iterdir()) == ["light.sweep", "light.toml", "notes.txt"]
 
 
 def test_explain_wants_a_task_or_pending(finished: Any) -> None:

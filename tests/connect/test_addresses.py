@@ -8,7 +8,7 @@ from manyfit import connect
 from manyfit.connect import Address, Kind
 from manyfit.model.errors import UserError
 from manyfit.model.sweep import DataSpec, SweepSpec
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sqlite import create_sqlite
 
 SECRET = "s3cret/#1"
 FILE = 'name = "vowels"\ndata = "sklearn:iris"\n'
@@ -48,7 +48,7 @@ def test_paths_and_urls_of_files(tmp_path: Path, text: str, kind: Kind, place: s
 def test_a_database_is_known_by_its_lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database of a store needs no scheme and no ending, and is not opened to be known."""
     monkeypatch.chdir(tmp_path)
-    SqliteStore.create(tmp_path / "lab", sweep="vowels").close()
+    create_sqlite(tmp_path / "lab", sweep="vowels").close()
     monkeypatch.setattr(Path, "open", None)
     monkeypatch.setattr("builtins.open", None)
     assert connect.expected("lab").kind is Kind.SQLITE

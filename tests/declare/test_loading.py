@@ -11,6 +11,7 @@ from manyfit.model.sweep import (
     FeatureSet,
     FoldKind,
     Folds,
+    FuseSpec,
     Keep,
     Limits,
     Models,
@@ -385,3 +386,22 @@ def test_a_sweep_without_needs_has_none():
 def test_stores(store):
     """Paths of any form, and URLs of the kinds that there are; a sweep may be named behind a #."""
     assert made(store=store).store == store
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (True, FuseSpec()),
+        (False, FuseSpec(exact=False)),
+        (["nets-batched", "svm-smo"], FuseSpec(also=("nets-batched", "svm-smo"))),
+        ("svm-smo", FuseSpec(also=("svm-smo",))),
+    ],
+)
+def test_fuse_is_a_truth_value_or_names_rules(said, meant):
+    """Named rules are used beside those that keep every score."""
+    assert made(fuse=said).fuse == meant
+
+
+def test_fits_are_fused_unless_a_sweep_says_otherwise():
+    """Rules that keep every score need no asking."""
+    assert made().fuse == FuseSpec(exact=True, also=())

@@ -13,6 +13,7 @@ from manyfit.model.sweep import (
     FeatureSet,
     FoldKind,
     Folds,
+    FuseSpec,
     Keep,
     Limits,
     Models,
@@ -118,6 +119,7 @@ specs = st.builds(
     concurrency=concurrency,
     needs=st.dictionaries(names | st.just(""), needs, max_size=2),
     retention=retention,
+    fuse=st.builds(FuseSpec, exact=st.booleans(), also=label_lists),
 )
 
 
@@ -135,7 +137,7 @@ def test_other_json_is_refused():
         from_json({"name": "x"})
 
 
-SINCE_THE_FIRST_VERSION = ("store", "tenant", "concurrency", "needs", "retention")
+SINCE_THE_FIRST_VERSION = ("store", "tenant", "concurrency", "needs", "retention", "fuse")
 
 
 def test_a_sweep_that_an_earlier_version_stored_still_loads():

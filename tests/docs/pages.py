@@ -100,17 +100,18 @@ def _of_console(block: Block) -> Iterator[Command]:
         line += part.count("\n")
 
 
-def run_page(page: Path, folder: Path) -> None:
-    """Do in *folder* what *page* shows, and compare what comes out."""
+def first_fault(page: Path, folder: Path) -> str:
+    """Do in *folder* what *page* shows; return what first comes out otherwise, "" when all is as shown."""
     environment = _environment(folder)
     try:
         for step in commands(list(blocks(page.read_text(encoding="utf-8")))):
             if isinstance(step, Block):
                 (folder / step.directives["file"]).write_text(step.text + "\n", encoding="utf-8")
-            else:
-                _run(step, page, folder, environment)
+            elif fault := _fault(step, page, folder, environment):
+                return fault
     finally:
         _end_workers(folder, environment)
+    return ""
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -119,7 +120,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, **own}
 
 
-def _run(command: Command, page: Path, folder: Path, environment: dict[str, str]) -> None:
+def _fault(command: Command, page: Path, folder: Path, environment: dict[str, str]) -> str:
     arguments = [sys.executable, "-c", command.source] if command.is_python else ["bash", "-c", command.source]
     done = subprocess.run(
         arguments,
@@ -134,9 +135,10 @@ def _run(command: Command, page: Path, folder: Path, environment: dict[str, str]
         check=False,
     )
     where = f"{page.name}:{command.line}: {command.source}\n--- came out\n{done.stdout}"
-    assert done.returncode == command.status, f"exit status {done.returncode}\n{where}"
+    if done.returncode != command.status:
+        return f"exit status {done.returncode}\n{where}"
     missing = first_missing(command.shown, done.stdout.split("\n"))
-    assert missing is None, f"the page shows {missing!r}\n{where}"
+    return "" if missing is None else f"the page shows {missing!r}\n{where}"
 
 
 def _end_workers(folder: Path, environment: dict[str, str]) -> None:

@@ -1,5 +1,7 @@
 """Looking up estimators and checking their parameters."""
 
+import re
+import sys
 import warnings
 
 import numpy as np
@@ -80,9 +82,10 @@ def test_wrong_names(catalog, name, error, message):
         catalog.resolve(name)
 
 
-def test_an_estimator_of_a_library_that_is_not_installed(catalog):
-    """The message names the library."""
-    with pytest.raises(MissingExtra, match="pip install xgboost"):
+def test_an_estimator_of_a_library_that_is_not_installed(catalog, monkeypatch):
+    """The message names the extra that brings the library."""
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(MissingExtra, match=re.escape("pip install 'manyfit[boost]'")):
         catalog.resolve("XGBClassifier")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from tests.families.libraries import needs
 
 from manyfit.families import (
     bayes,
@@ -10,12 +11,14 @@ from manyfit.families import (
     catalog,
     discriminant,
     forests,
+    lgbm,
     linear,
     neighbors,
     nets,
     ridge,
     svm,
     transforms,
+    xgb,
 )
 from manyfit.families.family import JOBS, NEVER_MATTER, rule
 from manyfit.testing.families import FamilySuite
@@ -159,6 +162,40 @@ class TestBoosting(FamilySuite):
     )
 
 
+@needs("xgboost")
+class TestXGBoost(FamilySuite):
+    family = xgb.FAMILY
+    accepted = {"importance_type": ("gain", "weight"), "verbosity": (0, 1)}  # noqa: RUF012 - as in the suite
+    samples = tuple(
+        (f"xgboost:{name}", {"n_estimators": 4, "n_jobs": 1, **values})
+        for name in ("XGBClassifier", "XGBRegressor")
+        for values in (
+            {},
+            {"tree_method": "exact", "num_parallel_tree": 2},
+            {"subsample": 0.5},
+            {"colsample_bytree": 0.5},
+            {"colsample_bynode": 0.5, "max_depth": 2},
+            {"booster": "gblinear", "max_depth": 2},
+        )
+    )
+
+
+@needs("lightgbm")
+class TestLightGBM(FamilySuite):
+    family = lgbm.FAMILY
+    accepted = {"importance_type": ("gain", "split"), "subsample": (0.3, 0.6)}  # noqa: RUF012 - as in the suite
+    samples = tuple(
+        (f"lightgbm:{name}", {"n_estimators": 4, "n_jobs": 1, **values})
+        for name in ("LGBMClassifier", "LGBMRegressor")
+        for values in (
+            {},
+            {"subsample_freq": 1, "subsample": 0.5},
+            {"boosting_type": "dart"},
+            {"boosting_type": "goss"},
+        )
+    )
+
+
 class TestDiscriminant(FamilySuite):
     family = discriminant.FAMILY
     samples = (
@@ -222,11 +259,15 @@ SUITES = (
     TestNeighbors,
     TestForests,
     TestBoosting,
+    TestXGBoost,
+    TestLightGBM,
     TestDiscriminant,
     TestBayes,
     TestNets,
     TestTransforms,
 )
+CASES = [pytest.param(suite, marks=getattr(suite, "pytestmark", ()), id=suite.family.name) for suite in SUITES]
+"""The suites as parameters, each with its own reason to be skipped."""
 
 
 def test_registered_means_tested():
@@ -240,7 +281,7 @@ def test_no_class_has_two_families():
     assert len(paths) == len(set(paths))
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.family.name)
+@pytest.mark.parametrize("suite", CASES)
 def test_every_rule_is_tried(suite):
     """Each rule applies to at least one sample, so that none goes unproven."""
     made = suite()
@@ -253,7 +294,7 @@ def test_every_rule_is_tried(suite):
         ), each_rule
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.family.name)
+@pytest.mark.parametrize("suite", CASES)
 def test_every_rule_has_a_limit(suite):
     """A conditional rule does not apply to at least one sample: its condition is needed."""
     made = suite()
@@ -274,6 +315,8 @@ WRONG = (
     (TestNeighbors, rule("p", only=("KNeighborsRegressor",))),
     (TestForests, rule("max_samples", "bootstrap", only=("RandomForestClassifier",))),
     (TestNets, rule("momentum", only=("MLPRegressor",))),
+    pytest.param(TestXGBoost, rule("max_depth"), marks=needs("xgboost")),
+    pytest.param(TestLightGBM, rule("subsample"), marks=needs("lightgbm")),
 )
 
 

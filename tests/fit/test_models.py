@@ -23,10 +23,10 @@ VARIANTS = (
 
 
 def asked():
-    """The types that skops asks about in models of every class that a family covers."""
+    """The types that skops asks about in models of every class of scikit-learn that a family covers."""
     catalog, found = SklearnCatalog(), {}
     X, y = np.random.default_rng(0).integers(0, 5, (60, 4)).astype(float), np.arange(60) % 2
-    for path in sorted(path for family in REGISTERED for path in family.covers):
+    for path in sorted(path for family in REGISTERED for path in family.covers if path.startswith("sklearn.")):
         quick = {name: 5 for name in ("n_estimators", "max_iter") if name in catalog.resolve(path).defaults}
         for params in VARIANTS:
             if not any(catalog.check(path, name, value) for name, value in params.items()):

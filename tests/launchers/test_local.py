@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from tests.run.processes_seen import wait_until
+from tests.run.processes_seen import marked, wait_until
 
 from manyfit.launchers.local import LocalLauncher, ProcessState
 
@@ -98,6 +98,9 @@ def test_descendants_of_a_dead_worker_are_killed(tmp_path):
         wait_until(lambda: not pool.poll())
         child = int((tmp_path / "logs" / "local-1.log").read_text().split()[1])
         wait_until(lambda: not alive(child), 2)
+        (process,) = pool.processes
+        assert (process.state, process.exit_code) == (ProcessState.DIED, -9)
+        assert not alive(child)
 
 
 def alive(pid):
@@ -126,5 +129,17 @@ def test_the_lifeline_ends_with_the_pool(tmp_path):
 
 def test_a_command_that_does_not_exist_leaves_nothing(tmp_path):
     """When a worker cannot be started, those before it are ended and the error is seen."""
-    with pytest.raises(FileNotFoundError):
-        LocalLauncher([str(tmp_path / "missing")], log_folder=tmp_path).start(2)
+    first = tmp_path / "worker-1"
+    first.write_text("#!/bin/sh\nexec sleep 60\n")
+    first.chmod(0o700)
+    mark = f"launched-{os.getpid()}"
+    environment = {**os.environ, "MANYFIT_TEST": mark}
+    two = LocalLauncher([str(tmp_path / "worker-{number}")], log_folder=tmp_path, environment=environment)
+
+    with pytest.raises(FileNotFoundError, match="worker-2"):
+        two.start(2)
+
+    left = marked(mark)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left

@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.plan.profiles import profile
 from tests.plan.test_costs import CATALOG, FAMILIES, SCALED_SVC, SURE, candidate, cell, correction
+from tests.plan.toys import ToyRule, first_in_full, planned, toy, using
 
 from manyfit.model.segment import SegmentHeader
 from manyfit.plan.costs import Corrections, Experience, planned_costs
 from manyfit.plan.summary import PlanSummary, summarise
 from manyfit.plan.tasks import Plan, TaskTable, peaks
 from manyfit.plan.units import Draft
-from manyfit.report.plans import plan_html, plan_text
+from manyfit.report.plans import fusion_text, plan_html, plan_text
 
 MADE = [candidate(*SCALED_SVC, C=1.0), candidate("sklearn.naive_bayes:GaussianNB", pipeline="bayes")]
 
@@ -63,3 +65,43 @@ def test_a_peak_below_the_rough_guess_is_believed():
     known = Experience(memory=learned, runner_bytes=50 << 20, n_tasks=40)
 
     assert summary(known).worker_bytes < summary(replace(known, memory=Corrections())).worker_bytes
+
+
+def fused_summary(candidates, with_rules, n_workers: int = 2) -> PlanSummary:
+    """Return the summary of toys on five cells."""
+    plan = planned(candidates, with_rules)
+    header = SegmentHeader(sweep="s", executor="none:none", spec={})
+    return summarise(plan, Draft(header=header, n_workers=n_workers), {"": profile()}, Experience())
+
+
+def test_the_plan_predicts_fused_seconds_beside_those_alone():
+    """By pipeline and in all; when workers end follows from the units, and one line tells what is saved."""
+    made = [toy(1.0, x=x) for x in range(10)] + [toy(2.0, pipeline="q")]
+
+    found = fused_summary(made, using(ToyRule()))
+
+    p, q = found.pipelines
+    assert (p.seconds, q.seconds) == pytest.approx((5 * first_in_full([1.0] * 10), 10.0))
+    assert (found.cost_seconds, found.alone_seconds) == pytest.approx((p.seconds + q.seconds, 60.0))
+    assert found.cost_seconds / 2 <= found.wall_seconds < found.cost_seconds / 2 + 2
+    assert "fused: 1 m 00 s alone, 20 s together" in plan_text(found).splitlines()
+
+
+def test_nothing_is_said_of_fusion_that_saves_nothing():
+    """A plan without shared work reads as it always did."""
+    found = fused_summary([toy(1.0, group=x) for x in range(3)], using(ToyRule()))
+
+    assert "fused" not in plan_text(found)
+    assert found.wall_seconds == pytest.approx(8.0, abs=1.0)
+
+
+def test_a_notebook_shows_what_is_fused():
+    """The same rows as the text, with the reason escaped."""
+    found = fused_summary([toy(1.0, x=1), toy(1.0, x=2), toy(1.0, group="<b>", x=3)], using(ToyRule()))
+
+    page, text = plan_html(found), fusion_text(found)
+
+    for word in ("the toys", "no other candidate differs from it only in x", "exact", "toy"):
+        assert word in page
+        assert word in text
+    assert fusion_text(replace(found, fusion=(), not_fused="because")) == "nothing is fused: because"

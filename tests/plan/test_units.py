@@ -117,3 +117,12 @@ def test_the_same_plan_has_the_same_ids():
     assert first.id == again.id
     assert [unit.id for unit in first.units] == [unit.id for unit in again.units]
     assert first.id != other.id
+
+
+def test_a_unit_has_a_limit_of_tasks(monkeypatch):
+    """Tasks that take next to no time still come in units of bounded length."""
+    monkeypatch.setattr(planning, "MAX_UNIT_TASKS", 16)
+
+    [segment] = Draft(header=HEADER, n_workers=1).segments(plan_with({"a": [1e-6] * 40}, n_cells=2))
+
+    assert [len(unit) for unit in segment.units] == [16] * 5

@@ -252,6 +252,35 @@ def test_failures_and_rescored_tasks_teach_nothing(tmp_path):
     assert experience(store, FAMILIES).n_tasks == 0
 
 
+def fused(outcome, rule: str, wanted: Callable[[Candidate], bool] = lambda of: True):
+    """Return outcomes of which those that are wanted were computed together with three others by *rule*."""
+    fusion = {"rule": rule, "guarantee": "exact", "n_tasks": 4}
+    return lambda of, on: {**outcome(of, on), **({"fusion": fusion} if wanted(of) else {})}
+
+
+@pytest.mark.parametrize("rule", ["svm-kernel", "shared-steps+svm-kernel"])
+def test_fused_fits_teach_nothing_of_fits_alone(tmp_path, rule):
+    """They took a part of the whole: what is learned, and how good the prediction was, comes from the others."""
+    quick = timed(lambda of, on: 0.01 if of.steps[-1].params["kernel"] == "poly" else 1.0)
+    store = new_store(tmp_path, planned(KERNELS, cells()))
+    run(store, fused(quick, rule, lambda of: of.steps[-1].params["kernel"] == "poly"))
+
+    assert {task.candidate.steps[-1].params["kernel"] for task in finished_tasks(store, FAMILIES)} == {"rbf"}
+    assert experience(store, FAMILIES).n_tasks == 12
+    [row] = predicted_against_real(store, FAMILIES)
+    assert (row.n_tasks, row.seconds.p90 < 1.5) == (12, True)
+
+
+def test_shared_steps_that_cost_little_do_not_matter(tmp_path):
+    """Behind a shared scaler a fit takes as long as alone, but not behind shared steps that are half of it."""
+    for folder, n_rows, n_learned in (("long", (1200, 3000), 12), ("short", (10,), 0)):
+        store = new_store(tmp_path / folder, planned(KERNELS, cells(n_rows)))
+        run(store, fused(timed(lambda of, on: 1.0), "shared-steps"))
+
+        assert experience(store, FAMILIES).n_tasks == n_learned
+        assert sum(row.n_tasks for row in predicted_against_real(store, FAMILIES)) == n_learned
+
+
 def test_plans_that_kept_no_costs_teach_nothing(tmp_path):
     """A store of an earlier version is read, and planned by the formulas."""
     store = new_store(tmp_path, segment(KERNELS, cells()))

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.report.sweeps import candidate, cells, run, scored, segment, submit
 from tests.run.copies import SVC, append, facts, rich, tree
-from tests.stores.conftest import postgres
 
 from manyfit import connect
 from manyfit.api.stores import copy_sweep
@@ -22,8 +21,6 @@ from manyfit.model.lease import End, EndKind, Lease
 from manyfit.model.worker import Beat, WorkerState
 from manyfit.run.copying import CopyProgress
 from manyfit.run.identity import worker_info
-
-__all__ = ["postgres"]
 
 KINDS = ("folder", "sqlite", "postgresql")
 PAIRS = list(itertools.product(KINDS, KINDS))

@@ -21,7 +21,8 @@ from manyfit.run.endings import Reason
 from manyfit.run.identity import worker_info
 from manyfit.run.rotation import AWAY, LentRunner, Rotation, RotationOptions
 from manyfit.run.worker import Worker, WorkerOptions, WorkerReport
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sql.store import SqlStore
+from manyfit.stores.sqlite import create_sqlite
 
 QUICK = WorkerOptions(beat_seconds=0.05, expire_seconds=0.1, idle_timeout=20)
 
@@ -31,19 +32,19 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.opened: list[SqliteStore] = []
+        self.opened: list[SqlStore] = []
         self.said: list[str] = []
         self.stores: list[Store] = []
 
-    def sweep(self, name: str, n_tasks: int = 4, *, priority: int = 10, **how: Any) -> SqliteStore:
+    def sweep(self, name: str, n_tasks: int = 4, *, priority: int = 10, **how: Any) -> SqlStore:
         """Add a sweep whose tasks are units of their own, and return another handle on it."""
         self.stores.append(self.open(name))
         store = self.open(name)
         self.add(store, n_tasks, priority=priority, **how)
         return store
 
-    def open(self, name: str) -> SqliteStore:
-        self.opened.append(SqliteStore.create(self.folder / "lab.db", sweep=name))
+    def open(self, name: str) -> SqlStore:
+        self.opened.append(create_sqlite(self.folder / "lab.db", sweep=name))
         return self.opened[-1]
 
     def add(self, store: Store, n_tasks: int, *, priority: int = 10, first: int = 0, **how: Any) -> None:

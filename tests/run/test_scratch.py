@@ -153,9 +153,22 @@ def test_a_change_in_the_same_instant_is_noticed(scratch):
 
 def test_an_untouched_folder_is_not_read(scratch, monkeypatch):
     """As long as no task uses the folder, one look at its times is all that is done."""
-    monkeypatch.setattr(os, "scandir", None)
+    task_scratch, folder = scratch
+    real, n_read = os.scandir, 0
+
+    def counted(path):
+        nonlocal n_read
+        n_read += 1
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
     for _ in range(3):
-        scratch[0].clear()
+        task_scratch.clear()
+    assert n_read == 0
+
+    (folder / "file").touch()
+    task_scratch.clear()
+    assert n_read > 0
 
 
 def test_a_folder_that_a_task_removed_is_made_again(scratch):

@@ -1,7 +1,6 @@
 """Whatever dies or fails at whatever moment: nothing acknowledged is lost, nothing is accepted twice."""
 
 import errno
-import json
 import os
 import random
 import shutil
@@ -9,6 +8,7 @@ import signal
 import time
 
 import pytest
+from tests.stores.crashes import A, B, finish, in_child, records
 from tests.stores.stepped import SteppedDisk, dying_at, failing
 
 from manyfit.model.control import Cancel
@@ -20,8 +20,9 @@ from manyfit.stores.directory import DirectoryStore, frames
 from manyfit.stores.files.disk import Disk
 from manyfit.testing.stores import accepted_lines, add, beat, claimed, counts, end, key_of, line, run, segment
 
-A, B = WorkerId("a"), WorkerId("b")
 PLAN = segment([1, 2, 3, 4], [5, 6])
+N_ACKNOWLEDGED = 5
+"""Results that the script acknowledges when nothing goes wrong: one task of its plan is cancelled."""
 
 
 def open_store(path, disk=None):
@@ -49,55 +50,11 @@ def script(path, disk, acknowledge=lambda unit, index: None):
     store.close()
 
 
-def in_child(work):
-    """Run *work(acknowledge)* in a forked process; return its exit status and what it acknowledged."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.close(reader)
-            work(lambda unit, index: os.write(writer, f"{unit} {index}\n".encode()))
-            code = 0
-        finally:
-            os._exit(code)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        said = [tuple(text.split()) for text in pipe]
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
-
-
 def check_after(path, said=()):
     """Finish what is left with another worker, and check the laws on the way."""
     store = open_store(path)
-    if not any(entry.position == 1 for entry in store.entries()):
-        add(store, PLAN)
-    before = {(unit, epoch): lines for unit, epoch, lines in accepted_lines(store)}
-    store.expire([A])
-    results = records(store)
-    for unit, index in said:
-        assert (unit.partition(".")[0], int(index), 1) in results, "a result that was acknowledged is lost"
-    counts(store)
-    while (lease := store.claim(B)) is not None:
-        run(store, lease)
-    assert store.finished()
-    after = {(unit, epoch): lines for unit, epoch, lines in accepted_lines(store)}
-    assert before.items() <= after.items()
-    total = counts(store)
-    assert 6 == total.planned == total.done + total.cancelled
-    assert total.done == len(records(store))
+    finish(store, PLAN, said)
     store.close()
-
-
-def records(store):
-    """Return (root, index, attempt) of everything accepted, each of which must be there once."""
-    found = [
-        (unit.partition(".")[0], value["index"], value["attempt"])
-        for unit, _, lines in accepted_lines(store)
-        for value in map(json.loads, lines.splitlines())
-    ]
-    assert len(found) == len(set(found)), "a result is accepted twice"
-    return set(found)
 
 
 def n_steps(tmp_path):
@@ -191,8 +148,14 @@ def test_a_lost_reply_of_link_is_not_believed(tmp_path):
     for number in range(1, 8):
         path = tmp_path / f"{number}.sweep"
         open_store(path).close()
-        script(path, SteppedDisk(failing(("link",), number, errno.EEXIST, after=True)))
-        check_after(path)
+        said = []
+        script(
+            path,
+            SteppedDisk(failing(("link",), number, errno.EEXIST, after=True)),
+            lambda unit, index, said=said: said.append((unit, index)),
+        )
+        assert len(said) == N_ACKNOWLEDGED
+        check_after(path, said)
 
 
 def test_a_full_disk_is_survived(tmp_path):

@@ -5,8 +5,9 @@ import shutil
 from contextlib import suppress
 
 import pytest
+from tests.stores.crashes import A, B, in_child
 from tests.stores.stepped import SteppedDisk, dying_at, failing
-from tests.stores.test_crash import A, B, in_child, open_store
+from tests.stores.test_crash import open_store
 
 from manyfit.model.errors import NotFound, Refused, StoreError, StoreFull
 from manyfit.stores.artifact_files import FolderArtifacts

@@ -18,11 +18,11 @@ from manyfit.stores.directory.admission import Admission
 from manyfit.stores.directory.adopting import Adopter
 from manyfit.stores.directory.claiming import Claimer
 from manyfit.stores.directory.log import LogWriter
-from manyfit.stores.directory.sealing import Sealer
 from manyfit.stores.ledger import ends, wire
 from manyfit.stores.ledger.chain import Chain, Withdrawals
 from manyfit.stores.ledger.counting import UnitCounter
 from manyfit.stores.ledger.ledger import Ledger
+from manyfit.stores.ledger.liveness import Liveness
 from manyfit.stores.ledger.view import SegmentView
 from manyfit.stores.memory import MemoryState, MemoryStore
 from manyfit.testing.stores import PATIENCE, ManualClock, StoreSuite
@@ -259,11 +259,11 @@ def forget_losses(patch):
 
 
 def suspect_too_soon(patch):
-    patch.setattr(Sealer, "seems_dead", lambda self, worker, beat=None: True)
+    patch.setattr(Liveness, "seems_dead", lambda self, worker, beat: True)
 
 
 def suspect_nobody(patch):
-    patch.setattr(Sealer, "seems_dead", lambda self, worker, beat=None: False)
+    patch.setattr(Liveness, "seems_dead", lambda self, worker, beat: False)
 
 
 def suspect_itself(patch):
@@ -428,6 +428,10 @@ def say_another_sweep(patch):
 
 def say_no_terms(patch):
     say(patch, terms=Terms())
+
+
+def forget_what_is_off(patch):
+    wrapped(patch, wire, "certificate_from_json", lambda read: lambda value: replace(read(value), off=()))
 
 
 def cycle_to_another_unit(patch):
@@ -640,6 +644,7 @@ MUTANTS = [
     (forget_cancellations, "test_cancelled_tasks_are_not_claimed"),
     (forget_removals, "test_removed_tasks_are_in_no_count"),
     (never_pause, "test_nobody_claims_while_paused"),
+    (forget_what_is_off, "test_a_certificate_is_kept_as_it_is"),
     (finish_too_soon, "test_a_submission_goes_on_until_it_says_it_ends"),
     (accept_twice, "test_nothing_is_accepted_before_the_end"),
     (ignore_heartbeats, "test_counts_follow_the_heartbeat"),

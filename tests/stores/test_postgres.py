@@ -17,12 +17,12 @@ class TestPostgresStore(StoreSuite):
 
     @pytest.fixture
     def open_store(self, database, clock):
-        from manyfit.stores.postgres import PostgresStore, remove_sweep
+        from manyfit.stores.postgres import create_postgres, remove_sweep
 
         opened = []
 
         def open_store():
-            store = PostgresStore.create(database, sweep="tiny", **suite_times(clock))
+            store = create_postgres(database, sweep="tiny", **suite_times(clock))
             opened.append(store)
             return store
 

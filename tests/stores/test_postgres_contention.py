@@ -4,7 +4,8 @@ import collections
 import json
 
 import pytest
-from tests.stores.sql_stores import audit, contend, records
+from tests.stores.crashes import records
+from tests.stores.sql_stores import audit, contend
 
 from manyfit.model.control import SetTerms
 from manyfit.model.errors import StoreError
@@ -15,29 +16,7 @@ from manyfit.testing.stores import accepted_lines, act, add, counts, end, limit,
 
 psycopg = pytest.importorskip("psycopg")
 
-from manyfit.stores.postgres import PostgresStore  # noqa: E402 - not without the driver
-
-
-@pytest.fixture
-def opened(dsn):
-    """A function that opens a handle on a sweep, closed with the test."""
-    handles = []
-
-    def open_store(sweep="tiny"):
-        handles.append(PostgresStore.create(dsn, sweep=sweep))
-        return handles[-1]
-
-    yield open_store
-    for handle in handles:
-        handle.close()
-
-
-@pytest.fixture
-def watcher(dsn):
-    """A connection beside the stores."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SET search_path = manyfit, public")
-        yield connection
+from manyfit.stores.postgres import create_postgres, open_postgres  # noqa: E402 - not without the driver
 
 
 def plan(n_units, n_tasks, name="s"):
@@ -45,7 +24,7 @@ def plan(n_units, n_tasks, name="s"):
 
 
 def planned(dsn, n_units, n_tasks, **limits):
-    store = PostgresStore.create(dsn, sweep="tiny")
+    store = create_postgres(dsn, sweep="tiny")
     add(store, plan(n_units, n_tasks))
     if limits:
         limit(store, **limits)
@@ -53,7 +32,7 @@ def planned(dsn, n_units, n_tasks, **limits):
 
 
 def checked(dsn, n_units, n_tasks):
-    store = PostgresStore(dsn)
+    store = open_postgres(dsn)
     assert Counts(planned=n_units * n_tasks, done=n_units * n_tasks) == counts(store)
     ran = collections.Counter(
         (unit, json.loads(text)["index"])
@@ -72,7 +51,7 @@ def test_eight_workers(dsn):
     """Every unit once, every worker to its end."""
     planned(dsn, 300, 2)
 
-    assert contend(lambda: PostgresStore(dsn), 8) == {0: 8}
+    assert contend(lambda: open_postgres(dsn), 8) == {0: 8}
 
     checked(dsn, 300, 2)
 
@@ -83,7 +62,7 @@ def test_a_hundred_workers(dsn, figure):
     """On tasks that take no time."""
     planned(dsn, 20_000, 2)
 
-    assert contend(lambda: PostgresStore(dsn), 100) == {0: 100}
+    assert contend(lambda: open_postgres(dsn), 100) == {0: 100}
 
     checked(dsn, 20_000, 2)
     figure("PostgreSQL: tasks drained by 100 workers at once", 40_000, "each accepted once")
@@ -103,7 +82,7 @@ def test_a_limit_is_never_exceeded(dsn):
             watching.append(psycopg.connect(dsn, autocommit=True))
         seen.append(dict(watching[0].execute(statement).fetchall()))
 
-    codes = contend(lambda: PostgresStore(dsn), 8, watch)
+    codes = contend(lambda: open_postgres(dsn), 8, watch)
 
     watching[0].close()
     assert codes == {0: 8}
@@ -162,7 +141,7 @@ def test_claims_under_a_limit_wait_for_each_other(opened, watcher):
 
 def impatient(store):
     """Let *store* wait for locks for a moment only."""
-    store._store._database._connection.execute("SET lock_timeout = '100ms'")
+    store._database._connection.execute("SET lock_timeout = '100ms'")
 
 
 def test_results_are_not_stored_behind_the_back_of_a_seal(opened, watcher):
@@ -201,8 +180,8 @@ def test_a_choosy_worker_holds_up_nobody(opened, watcher):
 def test_a_worker_stopped_in_a_transaction_holds_up_nobody_for_ever(opened):
     """The server ends transactions in which nothing happens; the handle then makes them again."""
     store = opened()
-    found = store._store._database.look(
-        lambda: store._store._database.one("SELECT current_setting('idle_in_transaction_session_timeout')")
+    found = store._database.look(
+        lambda: store._database.one("SELECT current_setting('idle_in_transaction_session_timeout')")
     )
 
     assert found == ("1min",)

@@ -7,7 +7,8 @@ import signal
 import time
 
 import pytest
-from tests.stores.sql_stores import PLAN, A, audit, contend, finish, in_child, records, script
+from tests.stores.crashes import A, finish, in_child, records
+from tests.stores.sql_stores import PLAN, audit, contend, script
 
 from manyfit.model.errors import StoreError
 from manyfit.model.snapshot import Counts
@@ -15,29 +16,8 @@ from manyfit.testing.stores import accepted_lines, add, claimed, counts, end, li
 
 psycopg = pytest.importorskip("psycopg")
 
-from manyfit.stores.postgres import PostgresStore  # noqa: E402 - not without the driver
+from manyfit.stores.postgres import create_postgres, open_postgres  # noqa: E402 - not without the driver
 from manyfit.stores.postgres.database import PostgresDatabase  # noqa: E402
-
-
-@pytest.fixture
-def opened(dsn):
-    """A function that opens a handle on a sweep, closed with the test."""
-    handles = []
-
-    def open_store(sweep="tiny"):
-        handles.append(PostgresStore.create(dsn, sweep=sweep))
-        return handles[-1]
-
-    yield open_store
-    for handle in handles:
-        handle.close()
-
-
-@pytest.fixture
-def parquet(tmp_path):
-    file = tmp_path / "base.parquet"
-    file.write_bytes(b"PAR1 pretended PAR1")
-    return file
 
 
 def audited(dsn):
@@ -65,8 +45,8 @@ class Dying:
 
 
 def dying(dsn, sweep, number, parquet, acknowledge=lambda unit, index: None):
-    store = PostgresStore.create(dsn, sweep=sweep)
-    database = store._store._database
+    store = create_postgres(dsn, sweep=sweep)
+    database = store._database
     database._connection = connection = Dying(database._connection, number)
     script(store, parquet, acknowledge)
     store.close()
@@ -80,11 +60,11 @@ def test_death_at_every_statement(dsn, parquet):
     assert total > 80
     for number in range(1, total + 1):
         sweep = f"killed {number}"
-        PostgresStore.create(dsn, sweep=sweep).close()
+        create_postgres(dsn, sweep=sweep).close()
         code, said = in_child(lambda ack, sweep=sweep, number=number: dying(dsn, sweep, number, parquet, ack))
         assert code == -signal.SIGKILL
-        store = PostgresStore(dsn, sweep=sweep)
-        finish(store, said)
+        store = open_postgres(dsn, sweep=sweep)
+        finish(store, PLAN, said)
         store.close()
     assert audited(dsn) == []
 
@@ -119,7 +99,7 @@ def test_a_lost_answer_is_found_out(dsn, opened, parquet, monkeypatch, committed
     script(store, parquet, lambda unit, index: said.append((unit, index)))
 
     assert cut["calls"] > 40
-    finish(store, said)
+    finish(store, PLAN, said)
     assert {1} == {state.epoch for state in store.units()}
     assert audited(dsn) == []
 
@@ -146,7 +126,7 @@ def plan(n_units, n_tasks):
 
 def disturbed(dsn, disturb, n_workers, n_units, n_tasks, look_every=1):
     """Drain a sweep with some processes while *disturb* does its work; everything is there once."""
-    store = PostgresStore.create(dsn, sweep="tiny")
+    store = create_postgres(dsn, sweep="tiny")
     add(store, plan(n_units, n_tasks))
     store.close()
     known, n_looks = {}, 0
@@ -155,7 +135,7 @@ def disturbed(dsn, disturb, n_workers, n_units, n_tasks, look_every=1):
         nonlocal n_looks
         n_looks += 1
         if n_looks % look_every == 1 or look_every == 1:
-            store = PostgresStore(dsn)
+            store = open_postgres(dsn)
             found = {(unit, epoch): lines for unit, epoch, lines in accepted_lines(store)}
             store.close()
             assert known.items() <= found.items(), "something accepted is lost"
@@ -163,10 +143,10 @@ def disturbed(dsn, disturb, n_workers, n_units, n_tasks, look_every=1):
         if len(known) < n_units:
             disturb()
 
-    codes = contend(lambda: PostgresStore(dsn), n_workers, watch)
+    codes = contend(lambda: open_postgres(dsn), n_workers, watch)
 
     assert {0: n_workers} == codes
-    store = PostgresStore(dsn)
+    store = open_postgres(dsn)
     total = n_units * n_tasks
     assert Counts(planned=total, done=total) == counts(store)
     assert len(records(store)) == total

@@ -9,22 +9,8 @@ from manyfit.testing.stores import accepted_lines, add, claimed, counts, end, li
 
 psycopg = pytest.importorskip("psycopg")
 
-from manyfit.stores.postgres import PostgresStore, parse_url, remove_sweep, schema, sweeps_in  # noqa: E402
+from manyfit.stores.postgres import create_postgres, open_postgres, parse_url, remove_sweep, schema, sweeps_in  # noqa: E402
 from manyfit.stores.postgres.place import parameters_of, shown  # noqa: E402
-
-
-@pytest.fixture
-def opened(dsn):
-    """A function that opens a handle on a sweep, closed with the test."""
-    handles = []
-
-    def open_store(sweep="tiny"):
-        handles.append(PostgresStore.create(dsn, sweep=sweep))
-        return handles[-1]
-
-    yield open_store
-    for handle in handles:
-        handle.close()
 
 
 def test_one_database_holds_many_sweeps(dsn, opened):
@@ -37,9 +23,9 @@ def test_one_database_holds_many_sweeps(dsn, opened):
     assert [counts(store).done for store in stores] == [2, 0]
     assert [sweep.name for sweep in sweeps_in(dsn)] == ["one", "two"]
     with pytest.raises(Refused, match="one, two"):
-        PostgresStore(dsn)
+        open_postgres(dsn)
     with pytest.raises(NotFound, match="three"):
-        PostgresStore(dsn, sweep="three")
+        open_postgres(dsn, sweep="three")
 
 
 def test_a_removed_sweep_is_gone_with_its_files(dsn, opened):
@@ -62,7 +48,7 @@ def test_a_removed_sweep_is_gone_with_its_files(dsn, opened):
 def test_a_database_without_tables_is_not_found(dsn):
     """Only a submission makes them."""
     with pytest.raises(NotFound, match="no tables"):
-        PostgresStore(dsn)
+        open_postgres(dsn)
     with pytest.raises(NotFound):
         sweeps_in(dsn)
 
@@ -72,7 +58,7 @@ def test_the_url_of_a_store_opens_it(opened):
     store = opened("vowels/2 #1")
     dsn, sweep = parse_url(store.url)
 
-    again = PostgresStore(dsn, sweep=sweep)
+    again = open_postgres(dsn, sweep=sweep)
 
     assert again.id == store.id
     again.close()
@@ -98,7 +84,7 @@ def test_an_unreadable_url_is_not_repeated():
 def test_a_server_that_is_not_there_is_reported_without_the_password(tmp_path):
     """At once, with what to check."""
     with pytest.raises(StoreError, match=r"cannot be reached.*check host") as found:
-        PostgresStore(f"postgresql://me:s3cret@{str(tmp_path).replace('/', '%2F')}:5999/db")
+        open_postgres(f"postgresql://me:s3cret@{str(tmp_path).replace('/', '%2F')}:5999/db")
 
     assert "s3cret" not in str(found.value)
 
@@ -110,7 +96,7 @@ def test_a_newer_schema_is_refused(dsn, opened):
         connection.execute("UPDATE manyfit.meta SET value = '99' WHERE name = 'schema'")
 
     with pytest.raises(StoreError, match="upgrade manyfit"):
-        PostgresStore(dsn)
+        open_postgres(dsn)
 
 
 def test_an_older_schema_is_migrated_in_one_transaction(dsn, opened, monkeypatch):
@@ -122,11 +108,11 @@ def test_an_older_schema_is_migrated_in_one_transaction(dsn, opened, monkeypatch
     column = "ALTER TABLE sweep ADD COLUMN colour text;"
     monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA - 1: f"{column}\nALTER TABLE nothing ADD x text;"})
     with pytest.raises(StoreError):
-        PostgresStore(dsn)
+        open_postgres(dsn)
     monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA - 1: column})
 
     for _ in range(2):
-        again = PostgresStore(dsn)
+        again = open_postgres(dsn)
         assert counts(again).done == 1
         again.close()
 
@@ -141,7 +127,7 @@ def test_a_user_without_rights_is_told_so(dsn):
         connection.execute("CREATE ROLE poor LOGIN")
 
     with pytest.raises(StoreError, match="GRANT CREATE"):
-        PostgresStore.create(dsn.replace("postgres@", "poor@"), sweep="tiny")
+        create_postgres(dsn.replace("postgres@", "poor@"), sweep="tiny")
 
 
 def test_a_full_disk_is_survived(opened, monkeypatch):
@@ -149,7 +135,7 @@ def test_a_full_disk_is_survived(opened, monkeypatch):
     store = opened()
     add(store, segment([1, 2]))
     lease = claimed(store)
-    database = store._store._database
+    database = store._database
 
     def full(self, begin, work):
         raise psycopg.errors.DiskFull("could not extend file")

@@ -4,12 +4,10 @@ import pytest
 
 pytest.importorskip("psycopg")
 
-import psycopg
 from tests.stores import test_postgres_contention as contention
 from tests.stores import test_postgres_crash as crash
 
 from manyfit.model.errors import ManyfitError
-from manyfit.stores.postgres import PostgresStore
 from manyfit.stores.postgres.database import PostgresDatabase
 from manyfit.stores.sql import claiming
 from manyfit.stores.sql import statements as sql
@@ -81,33 +79,15 @@ MUTANTS = [
 
 
 @pytest.fixture
-def opened(dsn):
-    """A function that opens a handle on a sweep, closed with the test."""
-    handles = []
+def opened(opened):
+    """The handles wait for locks for a moment only: what a mutant makes wait fails at once."""
 
     def open_store(sweep="tiny"):
-        handles.append(PostgresStore.create(dsn, sweep=sweep))
-        contention.impatient(handles[-1])
-        return handles[-1]
+        store = opened(sweep)
+        contention.impatient(store)
+        return store
 
-    yield open_store
-    for handle in handles:
-        handle.close()
-
-
-@pytest.fixture
-def watcher(dsn):
-    """A connection beside the stores."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SET search_path = manyfit, public")
-        yield connection
-
-
-@pytest.fixture
-def parquet(tmp_path):
-    file = tmp_path / "base.parquet"
-    file.write_bytes(b"PAR1 pretended PAR1")
-    return file
+    return open_store
 
 
 @pytest.mark.parametrize(("mutate", "law"), MUTANTS, ids=lambda value: value.__name__)

@@ -14,17 +14,21 @@ pytest.importorskip("psycopg")
 @pytest.mark.slow
 def test_against_the_model(postgres):
     """See `manyfit.testing.store_machine`."""
-    from manyfit.stores.postgres import PostgresStore, remove_sweep
+    from manyfit.stores.postgres import create_postgres, remove_sweep
 
-    unused = []
+    unused, n_opened = [], 0
 
     @contextmanager
     def opened(clock):
+        nonlocal n_opened
+        n_opened += 1
         times = {"clock": clock, "monotonic": clock, "patience": PATIENCE, "by": BY}
         dsn = unused.pop() if unused else postgres.new_database()
-        yield lambda: PostgresStore.create(dsn, sweep="tiny", **times)
+        yield lambda: create_postgres(dsn, sweep="tiny", **times)
         remove_sweep(dsn, "tiny")
         unused.append(dsn)
 
     few = settings(max_examples=20, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(machine_for(opened), settings=few)
+
+    assert n_opened >= few.max_examples, "fewer sequences were tried than this test is about"

@@ -7,7 +7,7 @@ from tests.stores.sql_stores import suite_times
 
 from manyfit.model.errors import LeaseLost
 from manyfit.model.keys import WorkerId
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sqlite import create_sqlite, open_sqlite
 from manyfit.testing.stores import (
     A,
     B,
@@ -33,7 +33,7 @@ class TestSqliteStore(StoreSuite):
         opened = []
 
         def open_store():
-            store = SqliteStore.create(tmp_path / "tiny.db", sweep="tiny", **suite_times(clock))
+            store = create_sqlite(tmp_path / "tiny.db", sweep="tiny", **suite_times(clock))
             opened.append(store)
             return store
 
@@ -44,7 +44,7 @@ class TestSqliteStore(StoreSuite):
 
 def test_an_open_lease_is_not_finished(tmp_path):
     """Also when everything was cancelled meanwhile: its results are still to come."""
-    store = SqliteStore.create(tmp_path / "open.db", sweep="tiny")
+    store = create_sqlite(tmp_path / "open.db", sweep="tiny")
     add(store, segment([1], [2]))
     lease = claimed(store)
     cancel(store)
@@ -58,7 +58,7 @@ def test_an_open_lease_is_not_finished(tmp_path):
 
 def test_results_that_come_too_late_are_refused_at_once(tmp_path):
     """A worker whose lease was sealed learns it when its results are stored, not only at the end."""
-    store, other = (SqliteStore.create(tmp_path / "late.db", sweep="tiny") for _ in range(2))
+    store, other = (create_sqlite(tmp_path / "late.db", sweep="tiny") for _ in range(2))
     add(store, segment([1, 2]))
     lease = claimed(store)
     store.record(lease, line(0))
@@ -75,7 +75,7 @@ def test_results_that_come_too_late_are_refused_at_once(tmp_path):
 
 def test_results_of_a_lease_that_is_gone_are_refused_as_such(tmp_path):
     """Also when the handle has asked for the next unit meanwhile, and got none."""
-    store, other = (SqliteStore.create(tmp_path / "gone.db", sweep="tiny") for _ in range(2))
+    store, other = (create_sqlite(tmp_path / "gone.db", sweep="tiny") for _ in range(2))
     add(store, segment([1]))
     lease = claimed(store)
     other.expire([A])
@@ -92,7 +92,7 @@ def test_clocks_an_hour_off_change_nothing(tmp_path):
     clocks[1].advance(3600)
     clocks[2].advance(-3600)
     stores = [
-        SqliteStore.create(tmp_path / "hours.db", sweep="tiny", clock=clock, monotonic=lambda: 0.0, patience=60)
+        create_sqlite(tmp_path / "hours.db", sweep="tiny", clock=clock, monotonic=lambda: 0.0, patience=60)
         for clock in clocks
     ]
     add(stores[0], segment([1], [2], [3]))
@@ -109,13 +109,13 @@ def test_clocks_an_hour_off_change_nothing(tmp_path):
 @pytest.mark.slow
 def test_status_of_a_large_sweep_is_quick(tmp_path):
     """Ten thousand units are counted in much less than a second, and in no time once they are known."""
-    store = SqliteStore.create(tmp_path / "large.db", sweep="tiny")
+    store = create_sqlite(tmp_path / "large.db", sweep="tiny")
     add(store, segment(*[[2 * n, 2 * n + 1] for n in range(10_000)]))
     lease = store.claim(A)
     for _ in range(3000):
         store.record(lease, line(0) + line(1))
         lease = store.cycle(lease, end(lease, "dd"))
-    other = SqliteStore(tmp_path / "large.db")
+    other = open_sqlite(tmp_path / "large.db")
     other.entries()
 
     began = time.process_time()

@@ -7,21 +7,22 @@ import signal
 import sqlite3
 
 import pytest
-from tests.stores.sql_stores import PLAN, A, audit, finish, in_child, records, script
+from tests.stores.crashes import A, finish, in_child, records
+from tests.stores.sql_stores import PLAN, audit, script
 
 from manyfit.model.errors import StoreCorrupt, StoreError, StoreFull
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sqlite import create_sqlite, open_sqlite
 from manyfit.stores.sqlite import database as database_module
 from manyfit.stores.sqlite.schema import damage_in
 from manyfit.testing.stores import accepted_lines, add, claimed, counts, end, line, run, segment
 
 
 def open_store(path):
-    return SqliteStore.create(path, sweep="tiny")
+    return create_sqlite(path, sweep="tiny")
 
 
 def connection_of(store):
-    return store._store._database._connection
+    return store._database._connection
 
 
 def parquet_in(folder):
@@ -70,7 +71,7 @@ def test_death_at_every_statement(tmp_path):
         assert code == -signal.SIGKILL
         assert audited(path) == []
         store = open_store(path)
-        finish(store, said)
+        finish(store, PLAN, said)
         store.close()
         assert audited(path) == []
 
@@ -83,16 +84,19 @@ def dying(path, number, parquet, acknowledge):
 
 def test_death_while_the_tables_are_made(tmp_path):
     """A process that dies while it makes the database leaves none, or one that the next makes whole."""
-    for number in range(1, 100):
-        path = tmp_path / f"{number}.db"
+    codes = []
+    while 0 not in codes:
+        path = tmp_path / f"{len(codes)}.db"
+        number = len(codes) + 1
         code, _ = in_child(lambda ack, path=path, number=number: creating(path, number))
+        codes.append(code)
         store = open_store(path)
         add(store, PLAN)
-        finish(store)
+        finish(store, PLAN)
         store.close()
-        if code == 0:
-            return
-    raise AssertionError("creation never came to its end")
+
+    assert len(codes) > 20
+    assert set(codes[:-1]) == {-signal.SIGKILL}
 
 
 def creating(path, number):
@@ -149,7 +153,7 @@ def test_a_power_failure_loses_nothing_acknowledged(tmp_path, monkeypatch):
         shutil.copytree(tmp_path / "disk", left)
         assert audited(left / "power.db") == []
         after = open_store(left / "power.db")
-        finish(after, said)
+        finish(after, PLAN, said)
         after.close()
 
     script(store, parquet_in(tmp_path), acknowledge)
@@ -161,7 +165,7 @@ def test_a_power_failure_loses_nothing_acknowledged(tmp_path, monkeypatch):
 def test_what_was_read_survives_a_power_failure(tmp_path, monkeypatch):
     """The end of a cycle is not durable at once; whoever is given its results made it so first."""
     path = tmp_path / "read.db"
-    store = SqliteStore.create(path, sweep="tiny", monotonic=lambda: 0.0)
+    store = create_sqlite(path, sweep="tiny", monotonic=lambda: 0.0)
     reader = open_store(path)
     add(store, segment([1], [2]))
     first = claimed(store)
@@ -220,7 +224,7 @@ def test_a_torn_log_keeps_what_was_synced(tmp_path, zeros):
         copy.with_name("torn.db-wal").write_bytes(content[:cut] + (b"\0" * (size - cut) if zeros else b""))
         assert audited(copy) == []
         after = open_store(copy)
-        finish(after, [one for one, synced in zip(said, sizes, strict=True) if synced <= cut])
+        finish(after, PLAN, [one for one, synced in zip(said, sizes, strict=True) if synced <= cut])
         after.close()
 
 
@@ -245,7 +249,7 @@ def test_a_log_damaged_in_what_was_synced_is_seen_or_loses_its_end(tmp_path):
         assert audited(copy) == []
         after = open_store(copy)
         assert set(accepted_lines(after)) <= set(whole)
-        finish(after)
+        finish(after, PLAN)
         after.close()
 
 
@@ -272,7 +276,7 @@ def test_flipped_bits_in_the_database_are_seen(tmp_path):
         copy = tmp_path / f"{number}.db"
         copy.write_bytes(content[:at] + bytes([content[at] ^ (1 << seed.randrange(8))]) + content[at + 1 :])
         try:
-            damaged = SqliteStore(copy, sweep="tiny")
+            damaged = open_sqlite(copy, sweep="tiny")
             after = accepted_lines(damaged)
             damaged.close()
         except StoreError:

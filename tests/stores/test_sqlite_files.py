@@ -1,14 +1,15 @@
 """The files of a SQLite store: which database, which sweep, which schema, on which disk."""
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.stores.sql_stores import A, B, records
+from tests.stores.crashes import A, B, records
 
-from manyfit.model.errors import NotFound, Refused, StoreError, StoreUnsuitable, UserError
-from manyfit.stores.sqlite import SqliteStore, parse_url, remove_sweep, schema, sweeps_in, url_of
+from manyfit.model.errors import NotFound, Refused, StoreCorrupt, StoreError, StoreUnsuitable, UserError
+from manyfit.stores.sqlite import create_sqlite, open_sqlite, parse_url, remove_sweep, schema, sweeps_in, url_of
 from manyfit.stores.sqlite.place import check_place
 from manyfit.testing.stores import accepted_lines, add, claimed, counts, run, segment
 
@@ -37,7 +38,7 @@ def test_network_file_systems_are_refused(folder):
 @pytest.mark.parametrize("folder", ["/", "/homes", "/home/me/fast disk/x", "/mnt/win", "/tmp"])
 def test_local_disks_are_taken(folder):
     """Also one that is mounted inside of a network file system."""
-    check_place(Path(folder), MOUNTS)
+    assert check_place(Path(folder), MOUNTS) is None
 
 
 def test_a_network_disk_is_refused_before_anything_is_made(tmp_path, monkeypatch):
@@ -48,7 +49,7 @@ def test_a_network_disk_is_refused_before_anything_is_made(tmp_path, monkeypatch
     monkeypatch.setattr("manyfit.stores.sqlite.place.MOUNTS", mounts)
 
     with pytest.raises(StoreUnsuitable):
-        SqliteStore.create(tmp_path / "n.db", sweep="tiny")
+        create_sqlite(tmp_path / "n.db", sweep="tiny")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -59,7 +60,7 @@ def test_a_network_disk_is_refused_before_anything_is_made(tmp_path, monkeypatch
 def test_one_database_holds_many_sweeps(tmp_path):
     """Each handle sees its own; the same plan in two of them is two plans."""
     path = tmp_path / "many.db"
-    first, second = (SqliteStore.create(path, sweep=name) for name in ("one", "two"))
+    first, second = (create_sqlite(path, sweep=name) for name in ("one", "two"))
     for store in (first, second):
         add(store, segment([1, 2]))
     run(first, claimed(first))
@@ -67,15 +68,15 @@ def test_one_database_holds_many_sweeps(tmp_path):
     assert (counts(first).done, counts(second).done) == (2, 0)
     assert [sweep.name for sweep in sweeps_in(path)] == ["one", "two"]
     with pytest.raises(Refused, match="one, two"):
-        SqliteStore(path)
+        open_sqlite(path)
     with pytest.raises(NotFound, match=r"'three'.*one, two"):
-        SqliteStore(path, sweep="three")
+        open_sqlite(path, sweep="three")
 
 
 def test_creating_twice_opens(tmp_path):
     """A second creation, also by another process, changes nothing."""
-    first = SqliteStore.create(tmp_path / "a.db", sweep="tiny", declaration=b"name = 'tiny'")
-    second = SqliteStore.create(tmp_path / "a.db", sweep="tiny")
+    first = create_sqlite(tmp_path / "a.db", sweep="tiny", declaration=b"name = 'tiny'")
+    second = create_sqlite(tmp_path / "a.db", sweep="tiny")
 
     assert first.id == second.id
     assert len(sweeps_in(tmp_path / "a.db")) == 1
@@ -84,7 +85,7 @@ def test_creating_twice_opens(tmp_path):
 def test_a_removed_sweep_is_gone_with_its_files(tmp_path):
     """Rows and kept files go, those of other sweeps stay, and the name is free again."""
     path = tmp_path / "many.db"
-    stores = [SqliteStore.create(path, sweep=name) for name in ("one", "two")]
+    stores = [create_sqlite(path, sweep=name) for name in ("one", "two")]
     for store in stores:
         add(store, segment([1]))
         store.artifacts.put("artifacts/ab/c", store.sweep.encode())
@@ -99,7 +100,7 @@ def test_a_removed_sweep_is_gone_with_its_files(tmp_path):
     connection = sqlite3.connect(path)
     for table in ("unit", "epoch", "line", "entry", "file"):
         assert connection.execute(f"SELECT count(DISTINCT sweep) FROM {table}").fetchone() == (1,)
-    assert counts(SqliteStore.create(path, sweep="one")).planned == 0
+    assert counts(create_sqlite(path, sweep="one")).planned == 0
     with pytest.raises(NotFound):
         remove_sweep(path, "three")
 
@@ -107,7 +108,7 @@ def test_a_removed_sweep_is_gone_with_its_files(tmp_path):
 def test_files_stay_when_the_removal_fails(tmp_path, monkeypatch):
     """Kept files are back in their place when the database keeps the sweep."""
     path = tmp_path / "kept.db"
-    store = SqliteStore.create(path, sweep="tiny")
+    store = create_sqlite(path, sweep="tiny")
     store.artifacts.put("artifacts/ab/c", b"model")
 
     def fail(database, number):
@@ -117,7 +118,7 @@ def test_files_stay_when_the_removal_fails(tmp_path, monkeypatch):
     with pytest.raises(StoreError):
         remove_sweep(path, "tiny")
 
-    assert SqliteStore(path).artifacts.read("artifacts/ab/c") == b"model"
+    assert open_sqlite(path).artifacts.read("artifacts/ab/c") == b"model"
 
 
 @pytest.mark.parametrize(
@@ -143,28 +144,64 @@ def test_a_url_without_a_file_is_refused():
 
 def test_the_url_of_a_store_opens_it(tmp_path):
     """Whatever stands in the names."""
-    store = SqliteStore.create(tmp_path / "a #b%.db", sweep="vowels/2 #1")
+    store = create_sqlite(tmp_path / "a #b%.db", sweep="vowels/2 #1")
     path, sweep = parse_url(store.url)
 
-    assert SqliteStore(path, sweep=sweep).id == store.id
+    assert open_sqlite(path, sweep=sweep).id == store.id
 
 
 def test_what_is_missing_or_something_else_is_refused(tmp_path):
     """No file, a file that is no database, a database of another program."""
     with pytest.raises(NotFound, match="no database"):
-        SqliteStore(tmp_path / "none.db")
+        open_sqlite(tmp_path / "none.db")
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at\n" * 100)
-    with pytest.raises(StoreError, match="damaged"):
-        SqliteStore(tmp_path / "text.db")
+    for call in (open_sqlite, lambda p: create_sqlite(p, sweep="tiny"), sweeps_in):
+        with pytest.raises(Refused, match=r"text\.db is not a SQLite database; check the name"):
+            call(tmp_path / "text.db")
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
-    for call in (SqliteStore, lambda p: SqliteStore.create(p, sweep="tiny")):
+    for call in (open_sqlite, lambda p: create_sqlite(p, sweep="tiny")):
         with pytest.raises(Refused, match="another program"):
             call(tmp_path / "other.db")
     (tmp_path / "empty.db").touch()
     with pytest.raises(Refused, match="not a database of manyfit"):
-        SqliteStore(tmp_path / "empty.db")
+        open_sqlite(tmp_path / "empty.db")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.db", "other.db", "text.db"]
+
+
+def test_a_store_that_is_no_database_any_more_is_damaged(tmp_path):
+    """Where a store has been, text in its place is no mistake in the name."""
+    create_sqlite(tmp_path / "lab.db", sweep="tiny").close()
+    (tmp_path / "lab.db").write_text("something else was written over it\n" * 100)
+
+    with pytest.raises(StoreCorrupt, match="damaged"):
+        open_sqlite(tmp_path / "lab.db")
+
+
+def test_a_refused_open_leaves_nothing_open(tmp_path):
+    """The database is let go at once, also while somebody still looks at the error."""
+    path = tmp_path / "lab.db"
+    for name in ("one", "two"):
+        create_sqlite(path, sweep=name).close()
+
+    with pytest.raises(Refused, match="several sweeps") as caught:
+        open_sqlite(path)
+
+    descriptors = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+    assert caught.value
+    assert not [found for found in descriptors if found.startswith(str(path))]
+
+
+def test_a_closed_connection_stays_closed(tmp_path):
+    """Closing it again does nothing, and makes no lock file."""
+    store = create_sqlite(tmp_path / "lab.db", sweep="tiny")
+    store.close()
+    (tmp_path / "lab.db-lock").unlink()
+
+    store.close()
+
+    assert not (tmp_path / "lab.db-lock").exists()
 
 
 # -- the schema ----------------------------------------------------------------------------------------
@@ -180,7 +217,7 @@ def first_schema(path):
 
 def test_a_database_of_the_first_schema_is_read(tmp_path):
     """Every result that was in it is there, and the sweep goes on."""
-    store = SqliteStore(first_schema(tmp_path / "old.db"))
+    store = open_sqlite(first_schema(tmp_path / "old.db"))
 
     before = records(store)
 
@@ -199,12 +236,12 @@ def test_a_database_of_the_first_schema_is_read(tmp_path):
 def test_an_older_schema_is_migrated_after_a_copy(tmp_path, monkeypatch):
     """In one transaction, with the database as it was beside it; twice is harmless."""
     path = first_schema(tmp_path / "old.db")
-    before = accepted_lines(SqliteStore(path))
+    before = accepted_lines(open_sqlite(path))
     monkeypatch.setattr(schema, "SCHEMA", schema.SCHEMA + 1)
     monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA - 1: "ALTER TABLE sweep ADD COLUMN colour TEXT;"})
 
     for _ in range(2):
-        store = SqliteStore(path)
+        store = open_sqlite(path)
         assert before == accepted_lines(store)
         store.close()
 
@@ -213,7 +250,7 @@ def test_an_older_schema_is_migrated_after_a_copy(tmp_path, monkeypatch):
     assert connection.execute("PRAGMA user_version").fetchone() == (schema.SCHEMA,)
     connection.close()
     monkeypatch.undo()
-    assert before == accepted_lines(SqliteStore(tmp_path / "old.db.schema1"))
+    assert before == accepted_lines(open_sqlite(tmp_path / "old.db.schema1"))
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
@@ -224,9 +261,9 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
         patch.setattr(schema, "SCHEMA", schema.SCHEMA + 1)
         patch.setattr(schema, "MIGRATIONS", {schema.SCHEMA - 1: migration})
         with pytest.raises(StoreError):
-            SqliteStore(path)
+            open_sqlite(path)
 
-    assert len(records(SqliteStore(path))) == 5
+    assert len(records(open_sqlite(path))) == 5
     columns = sqlite3.connect(path).execute("SELECT name FROM pragma_table_info('sweep')").fetchall()
     assert ("colour",) not in columns
 
@@ -240,14 +277,14 @@ def test_a_newer_schema_is_refused(tmp_path):
     shutil.copy(path, tmp_path / "before.db")
 
     with pytest.raises(StoreError, match="upgrade manyfit"):
-        SqliteStore(path)
+        open_sqlite(path)
 
     assert path.read_bytes() == (tmp_path / "before.db").read_bytes()
 
 
 def test_the_stored_database_has_the_schema_of_this_code(tmp_path):
     """A change of schema.sql needs a new version, a migration, and another stored database."""
-    made = SqliteStore.create(tmp_path / "made.db", sweep="tiny")
+    made = create_sqlite(tmp_path / "made.db", sweep="tiny")
     made.close()
 
     assert tables(first_schema(tmp_path / "old.db")) == tables(tmp_path / "made.db")
@@ -269,7 +306,7 @@ def test_two_processes_make_one_database(tmp_path):
     schema._bring_up(database, path)
     database.close()
 
-    store = SqliteStore.create(path, sweep="tiny")
+    store = create_sqlite(path, sweep="tiny")
     add(store, segment([1]))
     run(store, claimed(store, A))
     assert store.finished()

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from manyfit.model.errors import LeaseLost, ManyfitError, NotFound
+from manyfit.stores.ledger.liveness import Liveness
 from manyfit.stores.memory import MemoryState, MemoryStore
 from manyfit.stores.sql import ending, reading, rows
 from manyfit.stores.sql import statements as sql
@@ -13,8 +14,7 @@ from manyfit.stores.sql.ending import Ender, Ending, Held
 from manyfit.stores.sql.files import Files
 from manyfit.stores.sql.known import Known
 from manyfit.stores.sql.store import SqlStore
-from manyfit.stores.sql.workers import Workers
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sqlite import create_sqlite
 from manyfit.testing.stores import PATIENCE, ManualClock, StoreSuite
 
 
@@ -105,9 +105,9 @@ MUTANTS = [
     (replaced(Held, "gather", keep_waiting), "test_nothing_is_accepted_before_the_end"),
     (changed("LINES", "WHERE", "WHERE 1 = 0 AND"), "test_seal_keeps_what_was_durable"),
     (replaced(SqlStore, "_suspects", forget_the_task), "test_losses_add_up"),
-    (replaced(Workers, "seems_dead", lambda _: lambda self, *rest: True), "test_a_heartbeat_keeps_a_lease"),
+    (replaced(Liveness, "seems_dead", lambda _: lambda self, *rest: True), "test_a_heartbeat_keeps_a_lease"),
     (
-        replaced(Workers, "seems_dead", lambda _: lambda self, *rest: False),
+        replaced(Liveness, "seems_dead", lambda _: lambda self, *rest: False),
         "test_silence_ends_a_lease_at_the_patience",
     ),
     (replaced(rows, "inherited", lambda _: lambda own, end: end), "test_split_makes_two_units"),
@@ -155,7 +155,7 @@ def fixtures(folder, check):
     times = {"clock": clock, "monotonic": clock, "patience": PATIENCE}
 
     def open_store():
-        return SqliteStore.create(folder / "tiny.db", sweep="tiny", **times)
+        return create_sqlite(folder / "tiny.db", sweep="tiny", **times)
 
     makers = {
         "clock": lambda: clock,

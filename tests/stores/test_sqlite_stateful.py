@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
-from manyfit.stores.sqlite import SqliteStore
+from manyfit.stores.sqlite import create_sqlite
 from manyfit.testing.store_machine import BY, PATIENCE, machine_for
 
 
@@ -17,7 +17,7 @@ def opened(clock):
     times = {"clock": clock, "monotonic": clock, "patience": PATIENCE, "by": BY}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "s.db"
-        yield lambda: SqliteStore.create(path, sweep="tiny", **times)
+        yield lambda: create_sqlite(path, sweep="tiny", **times)
 
 
 TestSqliteAgainstModel = pytest.mark.slow(machine_for(opened).TestCase)

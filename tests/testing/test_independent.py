@@ -431,6 +431,7 @@ BROKEN = {
     "needs more cores": (lambda w: _claim_beyond_what_is_offered(w, threads=1), "which lacks cores"),
     "needs another host": (lambda w: _claim_beyond_what_is_offered(w, host="m1"), "which lacks another host"),
     "needs a label": (lambda w: _claim_beyond_what_is_offered(w, labels=[]), "which lacks labels"),
+    "audit without certificate": (lambda w: w.entry("Audit"), "chain: entry 2 is without certificate"),
     "base is missing": (lambda w: _base(w, None), "law 10: base abc of entry 2 does not exist"),
     "base differs": (lambda w: _base(w, b"other"), "law 10: base abc of entry 2 does not match"),
     "gap in the chain": (lambda w: w.put("control/3.json", {}), "chain: entry 2 is missing below entry 3"),

@@ -15,6 +15,7 @@ from manyfit.contracts.store import Store
 from manyfit.launchers.local import LocalLauncher, Pool, ProcessState, WorkerProcess
 from manyfit.model.errors import Interrupted
 from manyfit.model.keys import UnitId
+from manyfit.model.shell import quoted
 from manyfit.model.snapshot import Snapshot, WorkerView
 from manyfit.model.worker import WorkerInfo, WorkerState
 from manyfit.report.pace import Pace
@@ -171,7 +172,7 @@ class Drive:
         held = [pipeline for pipeline in left if pipeline in snapshot.held]
         for pipeline in held:
             why = snapshot.held[pipeline] or "by a person"
-            self._obstacle(f"{pipeline} is paused: {why}; next: manyfit resume {snapshot.sweep}")
+            self._obstacle(f"{pipeline} is paused: {why}; next: manyfit resume {quoted(snapshot.sweep)}")
         return bool(left) and set(left) <= {*lacking, *held} and not snapshot.planning
 
     def _obstacle(self, text: str) -> None:

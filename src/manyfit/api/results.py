@@ -1,13 +1,15 @@
 """What came out of a sweep: leaderboard, tables, failures, the best model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manyfit import connect
 from manyfit.contracts.store import Store
+from manyfit.model.audit import Certificate
 from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.control import certificates
 from manyfit.model.errors import NotFound
 from manyfit.model.snapshot import Snapshot
 from manyfit.run.control import last_header
@@ -68,6 +70,17 @@ class Results:
 
         return failures(self.store)
 
+    def certificate(self) -> Certificate | None:
+        """Return what the last audit found; None before the first."""
+        found = certificates(self.store.entries())
+        return found[-1] if found else None
+
+    def doubtful(self) -> Mapping[str, int]:
+        """Return how many results are doubtful, by the fusion rule that an audit switched off."""
+        from manyfit.report.fused import doubtful_counts
+
+        return doubtful_counts(self.store)
+
     def snapshot(self) -> Snapshot:
         """Return the counts as they are now."""
         return self.store.snapshot()
@@ -96,7 +109,10 @@ class Results:
     def _repr_html_(self) -> str:
         from manyfit.report.html import table_html
 
-        return table_html(self.leaderboard(top=20), caption=str(self.snapshot().counts))
+        caption = str(self.snapshot().counts)
+        if doubtful := self.doubtful():
+            caption += f"; doubtful: {', '.join(f'{n:,} by {rule}' for rule, n in doubtful.items())}"
+        return table_html(self.leaderboard(top=20), caption=caption)
 
     def __repr__(self) -> str:
         return f"Results({self.store.url!r}, {self.snapshot().counts})"

@@ -1,21 +1,29 @@
 """The Python face of manyfit: declare a sweep, plan it, run it, read what came out."""
 
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from manyfit import connect
+from manyfit.api import auditing
+from manyfit.api.auditing import SAMPLE, OnAuditLook
 from manyfit.api.driver import Drive, DriveOptions, Look
 from manyfit.api.keeping import keep_best
 from manyfit.api.results import Results
 from manyfit.contracts.store import Store
-from manyfit.model.errors import NotFound
+from manyfit.model.audit import Certificate
+from manyfit.model.control import rules_off
+from manyfit.model.errors import DoubtfulResults, ManyfitError, NotFound
+from manyfit.model.shell import quoted
 from manyfit.model.snapshot import Snapshot
 from manyfit.model.sweep import Models
 from manyfit.model.unit import Mode
 from manyfit.plan import only as filters
 from manyfit.plan.costs import Experience
 from manyfit.plan.difference import Difference
+from manyfit.report.audits import why_off
 from manyfit.run import control
 from manyfit.run.limits import capped
 from manyfit.run.machine import usable_cores
@@ -104,6 +112,7 @@ class Sweep:
             n_workers=self.n_workers(workers, None)[0],
             only=wanted,
             experience=self._experience(),
+            rules_off=self._rules_off(),
         )
         return SweepPlan(self, planned, filtered=bool(wanted))
 
@@ -114,17 +123,83 @@ class Sweep:
         threads: int | None = None,
         only: Sequence[str] = (),
         progress: OnLook | None = None,
+        audit: bool = True,
     ) -> Results:
         """
         Run what is not done yet, on this machine, and return the results.
 
         Safe to interrupt and to call again: finished tasks stay finished. *progress* is called about
-        twice a second. Raises `SweepMistakes` before anything is queued, `Interrupted` after Ctrl-C.
+        twice a second. With *audit* a few of the results that were computed together are fitted again alone;
+        `DoubtfulResults` is the warning when one differs. Raises `SweepMistakes` before anything is queued,
+        `Interrupted` after Ctrl-C.
         """
         plan = self.plan(workers=workers, only=only)
         plan.submit()
+        began = time.monotonic()
         self.work(workers=workers, threads=threads, only=only, progress=progress)
+        if audit:
+            self._audit_run(time.monotonic() - began, workers, threads)
         return self.results()
+
+    def _audit_run(self, seconds: float, workers: int | None, threads: int | None) -> None:
+        try:
+            found = self.audit_run(seconds, workers=workers, threads=threads)
+        except ManyfitError as error:
+            warnings.warn(f"the audit was not done: {error}", DoubtfulResults, stacklevel=3)
+            return
+        if found is not None and not found.passed:
+            from manyfit.report.fused import doubtful_counts
+
+            text = why_off(found.off, doubtful_counts(self.store()), quoted(self.address))
+            warnings.warn(text, DoubtfulResults, stacklevel=3)
+
+    def audit(
+        self,
+        sample: int = SAMPLE,
+        seed: int = 0,
+        *,
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: OnAuditLook | None = None,
+    ) -> Certificate:
+        """
+        Fit *sample* results that were computed together again alone, compare every score, and store what came out.
+
+        At least one result of each fusion rule is among them; *seed* draws. Look at `passed` of what is
+        returned: after a difference the rule is off for the sweep and its results are doubtful. Raises
+        `NotFound`, `DataChanged`, and `Refused` where stand-alone fits differ on this machine too.
+        """
+        n_workers, n_threads = self.n_workers(workers, threads)
+        return auditing.audit(
+            self.store(),
+            sample=sample,
+            seed=seed,
+            n_runners=n_workers,
+            threads=n_threads,
+            progress=progress or (lambda look: None),
+        )
+
+    def audit_run(
+        self,
+        seconds: float,
+        *,
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: OnAuditLook | None = None,
+    ) -> Certificate | None:
+        """
+        Audit a few results after a run that took *seconds*; None when nothing was fused since the last audit.
+
+        Raises what `audit` raises.
+        """
+        n_workers, n_threads = self.n_workers(workers, threads)
+        return auditing.small_audit(
+            self.store(),
+            run_seconds=seconds,
+            n_runners=n_workers,
+            threads=n_threads,
+            progress=progress or (lambda look: None),
+        )
 
     def work(
         self,
@@ -176,6 +251,12 @@ class Sweep:
 
         return experience(store, connect.families())
 
+    def _rules_off(self) -> frozenset[str]:
+        try:
+            return rules_off(self.store().entries())
+        except NotFound:
+            return frozenset()
+
     def __repr__(self) -> str:
         n_pipelines = len(self.declared.spec.pipelines)
         return f"Sweep({self.name!r}, {n_pipelines} pipelines, store={str(self.address)!r})"
@@ -217,11 +298,12 @@ class SweepPlan:
         store = connect.create(self.sweep.address, self.sweep.declared.text)
         return submit(store, self._submission, on_segment=on_segment)
 
-    def explain(self) -> str:
-        """Return the plan as readable text."""
-        from manyfit.report.plans import plan_text
+    def explain(self, *, fusion: bool = False) -> str:
+        """Return the plan as readable text; with *fusion* also what its tasks share, and why others do not."""
+        from manyfit.report.plans import fusion_text, plan_text
 
-        return plan_text(self.summary())
+        summary = self.summary()
+        return f"{plan_text(summary)}\n\n{fusion_text(summary)}" if fusion else plan_text(summary)
 
     def _repr_html_(self) -> str:
         from manyfit.report.plans import plan_html

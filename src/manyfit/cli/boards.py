@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from manyfit.report.accuracy import PipelineAccuracy
 
 _FIXED = ("rank", "pipeline", "params", "split", "variant", "features", "set", "score", "std")
-_COUNTS = ("n_done", "n_planned", "n_failed", "time_fit", "candidate_key")
+_COUNTS = ("n_done", "n_planned", "n_failed", "n_doubtful", "time_fit", "candidate_key")
 ROOM_FOR_PARAMS = 40
 """Columns that the parameters keep before another metric is shown."""
 
@@ -61,10 +61,17 @@ def _optional(part: "pl.DataFrame") -> list[tuple[str, list[str], bool]]:
     times = ["-" if value is None else show_duration(value) for value in part["time_fit"]]
     others = [name for name in part.columns if name not in (*_FIXED, *_COUNTS)]
     return [
+        ("doubtful", _doubtful(part), True),
         ("done", [] if complete else done, True),
         ("fit", times, True),
         *((name, _scores(part, name), True) for name in others if part[name].is_not_null().any()),
     ]
+
+
+def _doubtful(part: "pl.DataFrame") -> list[str]:
+    """Return how many results of each row are doubtful; nothing where none is."""
+    counts = part["n_doubtful"].to_list()
+    return [f"{n}/{of}" if n else "-" for n, of in zip(counts, part["n_done"], strict=True)] if any(counts) else []
 
 
 def _scores(part: "pl.DataFrame", column: str) -> list[str]:
@@ -109,7 +116,7 @@ def show_tasks(out: Output, frame: "pl.DataFrame", metric: str | None) -> None:
         ("split", [row["split"] for row in rows], False),
         ("fold", ["-" if row["fold"] is None else str(row["fold"]) for row in rows], True),
         ("seed", [str(row["seed"]) for row in rows], True),
-        ("outcome", [row["outcome"] for row in rows], False),
+        ("outcome", [row["outcome"] + (", doubtful" if row["doubtful"] else "") for row in rows], False),
         *((name, _scores(frame, name), True) for name in shown),
     ]
     headers, cells, right = _within(columns, out.width)

@@ -30,7 +30,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
             " accuracy (as below), peak_bytes (predicted memory of a runner on its largest task, 0: unknown)"
         ),
         "splits": "for each split: split, n_tasks, n_folds, whole (fits on all training rows), n_train (rows)",
-        "cost_seconds": "predicted work of one worker",
+        "cost_seconds": "predicted work of one worker, what tasks share counted once",
         "wall_seconds": "predicted time on n_workers workers",
         "n_workers": "workers that the prediction assumes",
         "n_measured": "finished tasks that the prediction learned from",
@@ -42,6 +42,13 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
             "null without experience; else n_tasks, median, p90: half of these earlier fits and nine tenths of"
             " them are within these factors of what is predicted without having seen them"
         ),
+        "alone_seconds": "predicted work of one worker if every task were computed alone",
+        "fusion": (
+            "for each way in which tasks of a pipeline are computed: pipeline, estimator, rule (empty: alone),"
+            " shares, guarantee, reason (why alone), last (whether it is the last step; else its seconds are in"
+            " those of the rule shared-steps), n_candidates, n_tasks, alone_seconds, seconds"
+        ),
+        "not_fused": "why nothing is computed together, in words; empty where something is",
         "sureness": "how good the prediction of time is, in words",
         "store": "the folder of the store",
         "difference": f"null without a store; else {DIFFERENCE}",
@@ -63,6 +70,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "leaderboard": "the best ten of each split, as in results",
         "failures": "as in failures",
         "n_warned": "tasks whose fit warned, by kind of warning",
+        "audit": "as in audit; null where nothing was fused since the last one, or with --no-audit",
         "files": "leaderboard (CSV) and tasks (Parquet)",
     },
     "watch": {"sweep": "the sweep's name", "state": "as in status", "counts": COUNTS},
@@ -91,6 +99,8 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
             " settled, failed, tasks_per_second, memory_bytes"
         ),
         "notes": "what the store noticed",
+        "audit": "the last certificate, as in audit; null before the first",
+        "doubtful": "for each fusion rule that an audit switched off: how many results of it there are",
     },
     "results": {
         "raw": "whether rows are tasks",
@@ -100,7 +110,9 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
     "failures": {
         "failures": (
             "for each cause: class, fingerprint, n_tasks, pipelines, example (a key), label, error, message, do,"
-            " host (null: several), n_forgiven (attempts that were not charged)"
+            " host (null: several), n_forgiven (attempts that were not charged), evidence (of the example, as far"
+            " as it is known: host, pid, seconds, signal, exit_code, peak_bytes, limit_bytes, limit_seconds, how,"
+            " memory_by, alone, losses)"
         ),
         "n_tasks": "failed tasks in all",
     },
@@ -128,8 +140,22 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "attempts": "every accepted attempt, oldest first, like result",
         "result": (
             "attempt, outcome, final, finished_at, scores, timings, n_rows, peak_bytes, warnings, details,"
-            " artifacts, failure; null before there is one"
+            " artifacts, fusion (rule, guarantee, n_tasks; empty: fitted alone), failure; null before there is one"
         ),
+    },
+    "audit": {
+        "passed": "false when a score is not what its rule promises",
+        "n_fused": "results that were computed together with others",
+        "n_tasks": "how many of them were compared",
+        "rules": (
+            "for each rule: rule, guarantee (exact, close, tolerance, statistical), n_fused, n_tasks, n_cells"
+            " (scores compared), n_wrong, largest, median (differences), n_unable (could not be fitted again"
+            " here), n_unsteady (differ each time they are fitted alone), example (a key, or null), verdict"
+            " (kept, broken, measured, unknown)"
+        ),
+        "off": "rules that this audit switched off",
+        "seed": "draws the same results again",
+        "versions": "of manyfit and the libraries that fitted",
     },
     "pause": {
         "paused": "true",

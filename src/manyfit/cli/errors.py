@@ -31,6 +31,12 @@ def report(exc: BaseException, *, as_json: bool) -> int:
     return _unexpected(exc)
 
 
+def refuse(text: str) -> int:
+    """Write *text* to stderr, as errors are, and return the exit code of a result that cannot be trusted."""
+    _write(_wrapped(f"manyfit: {text}"))
+    return BROKEN
+
+
 def _facts(exc: BaseException) -> dict[str, object]:
     from manyfit.model.errors import SweepMistakes
 

@@ -12,6 +12,7 @@ import typer
 from manyfit._version import __version__
 from manyfit.cli import options
 from manyfit.cli.commands import (
+    auditing,
     cleaning,
     control,
     doctor,
@@ -28,8 +29,8 @@ from manyfit.cli.commands import (
 from manyfit.model.errors import Interrupted
 
 EPILOG = (
-    "Exit codes: 0 done; 1 unexpected error; 2 wrong use or a mistake in the sweep;"
-    " 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
+    "Exit codes: 0 done; 1 unexpected error, or an audit found wrong scores; 2 wrong use or a mistake in the"
+    " sweep; 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
     " 130 interrupted (nothing is lost)."
 )
 
@@ -108,6 +109,7 @@ for command in (
     outcome.failures,
     outcome.warnings,
     explaining.explain,
+    auditing.audit,
     control.pause,
     control.resume,
     control.stop,

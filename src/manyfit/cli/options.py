@@ -2,11 +2,12 @@
 
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from manyfit.model.shell import quoted
 
 SweepArgument = Annotated[
     str,
@@ -92,7 +93,7 @@ def safe_url(target: str, sweep: str) -> str:
 
 def said_store(store: str) -> str:
     """Return the option that says *store* again, with a space before it; "" where none was given."""
-    return f" --store {shlex.quote(store)}" if store else ""
+    return f" --store {quoted(store)}" if store else ""
 
 
 def without_password(text: str) -> str:

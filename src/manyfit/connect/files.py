@@ -39,6 +39,11 @@ class LocalFiles:
         return self.folder / "run.log"
 
     @property
+    def audit_log(self) -> Path:
+        """Return the file that receives what the runners of audits print."""
+        return self.folder / "audit.log"
+
+    @property
     def results(self) -> Path:
         """Return the folder of the tables that every run writes anew."""
         return self.folder / "results"

@@ -13,6 +13,7 @@ from manyfit.connect.targets import MARKER, STORE_SUFFIX, expected
 from manyfit.contracts.store import Store
 from manyfit.model.errors import NotFound, UserError
 from manyfit.model.mistake import did_you_mean
+from manyfit.model.shell import quoted
 
 REMOVED = ".removed-"
 """Begins the name of a folder that is being removed: renamed first, so that no half of a sweep is left."""
@@ -51,7 +52,8 @@ def _folder(address: Address, target: object) -> Address:
             raise UserError(f"{path} is no sweep, but a folder with {len(inside)} of them; name one: {names}")
         raise NotFound(f"{path} is a folder without a sweep in it (no {MARKER})")
     if written.is_file():
-        raise NotFound(f"{written} has not been submitted yet (no {path.name}); next: manyfit run {written}")
+        next_step = f"next: manyfit run {quoted(written)}"
+        raise NotFound(f"{written} has not been submitted yet (no {path.name}); {next_step}")
     raise NotFound(
         f"there is no sweep {target}; give a sweep file, the folder of a store (*{STORE_SUFFIX}), or a URL"
     )
@@ -65,14 +67,13 @@ def _in_database(address: Address, target: object) -> Address:
         return address
     store = address.of("")
     if not names:
-        raise NotFound(f"{store} holds no sweep yet; next: manyfit submit sweep.toml --store {store}")
+        raise NotFound(f"{store} holds no sweep yet; next: manyfit submit sweep.toml --store {quoted(store)}")
     listed = ", ".join(names[:LISTED])
     if not address.sweep:
-        raise UserError(
-            f"{store} holds {len(names)} sweeps ({listed}); say which one, such as {address.of(names[0])}"
-        )
+        one = quoted(address.of(names[0]))
+        raise UserError(f"{store} holds {len(names)} sweeps ({listed}); say which one, such as {one}")
     if Path(str(target)).is_file():
-        raise NotFound(f"{target} has not been submitted to {store} yet; next: manyfit run {target}")
+        raise NotFound(f"{target} has not been submitted to {store} yet; next: manyfit run {quoted(target)}")
     meant = did_you_mean(address.sweep, names)
     raise NotFound(f'{store} holds no sweep "{address.sweep}"{meant}; it holds: {listed}')
 
@@ -129,11 +130,11 @@ def open_address(address: Address, **options: Any) -> Store:
 
             return DirectoryStore(address.path, **options)
         case Kind.SQLITE:
-            from manyfit.stores.sqlite import SqliteStore
+            from manyfit.stores.sqlite import open_sqlite
 
-            return SqliteStore(address.path, sweep=address.sweep or None, **options)
+            return open_sqlite(address.path, sweep=address.sweep or None, **options)
         case Kind.POSTGRESQL:
-            return _opened(_postgres().PostgresStore(address.dsn, sweep=address.sweep or None, **options))
+            return _opened(_postgres().open_postgres(address.dsn, sweep=address.sweep or None, **options))
         case _:
             assert_never(address.kind)
 
@@ -146,11 +147,11 @@ def create(address: Address, declaration: bytes | None = None, **options: Any) -
 
             return DirectoryStore.create(address.path, sweep=address.sweep, declaration=declaration, **options)
         case Kind.SQLITE:
-            from manyfit.stores.sqlite import SqliteStore
+            from manyfit.stores.sqlite import create_sqlite
 
-            return SqliteStore.create(address.path, sweep=address.sweep, declaration=declaration, **options)
+            return create_sqlite(address.path, sweep=address.sweep, declaration=declaration, **options)
         case Kind.POSTGRESQL:
-            made = _postgres().PostgresStore.create(
+            made = _postgres().create_postgres(
                 address.dsn, sweep=address.sweep, declaration=declaration, **options
             )
             return _opened(made)

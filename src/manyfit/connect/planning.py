@@ -1,6 +1,6 @@
 """From a declaration to a plan: reading, checking against data and estimators, planning every task."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +9,13 @@ from manyfit.connect.addresses import Address, Kind
 from manyfit.connect.opening import open_address, resolve
 from manyfit.connect.targets import address_of
 from manyfit.contracts.estimators import EstimatorCatalog, Families
+from manyfit.contracts.fusion import Fuse, Rules
 from manyfit.model.errors import NotFound, SweepMistakes, UserError
-from manyfit.model.mistake import Mistake
+from manyfit.model.mistake import Mistake, did_you_mean
 from manyfit.model.segment import SegmentHeader
-from manyfit.model.sweep import Problem, SweepSpec
+from manyfit.model.sweep import FuseSpec, Models, Problem, SweepSpec
 from manyfit.plan import only as filters
+from manyfit.plan.choosing import Using
 from manyfit.plan.costs import Experience, costs_to_json, planned_costs
 from manyfit.plan.expand import Expander, Expansion
 from manyfit.plan.summary import PlanSummary, summarise
@@ -70,7 +72,8 @@ class Planned:
     def summary(self) -> PlanSummary:
         """Return the plan in numbers."""
         draft = Draft(header=self.header, n_workers=self.n_workers)
-        return replace(summarise(self.plan, draft, self.profiles, self.experience), warnings=tuple(self.warnings))
+        found = summarise(self.plan, draft, self.profiles, self.experience)
+        return replace(found, warnings=tuple(self.warnings), not_fused=_why_not_fused(self.spec))
 
 
 def read_sweep(path: Path) -> Declared:
@@ -125,12 +128,18 @@ def stored_sweep(target: str | Path | Address, *, store: str = "") -> Declared:
 
 
 def plan_sweep(
-    declared: Declared, *, n_workers: int, only: filters.Only | None = None, experience: Experience | None = None
+    declared: Declared,
+    *,
+    n_workers: int,
+    only: filters.Only | None = None,
+    experience: Experience | None = None,
+    rules_off: Collection[str] = (),
 ) -> Planned:
     """
     Check a declaration against its data and estimators and plan every task. Nothing is written.
 
-    Raises `SweepMistakes` with every mistake found, `UserError` for a filter that matches nothing.
+    *rules_off* are fusion rules that an audit switched off. Raises `SweepMistakes` with every mistake found,
+    `UserError` for a filter that matches nothing.
     """
     from manyfit import declare
 
@@ -139,7 +148,7 @@ def plan_sweep(
         raise SweepMistakes(checked.mistakes)
     spec, profiles = checked.spec, checked.profiles
     costs = planned_costs(profiles, *estimators(), experience)
-    plan = make_plan(checked.expansion, costs)
+    plan = make_plan(checked.expansion, costs, _using(spec, checked.expansion, rules_off))
     if only:
         plan = _filtered(plan, only)
     header = SegmentHeader(
@@ -187,7 +196,12 @@ def _check(declared: Declared, *, with_data: bool = True) -> _Checked:
         profiles, mistakes = data.profile(declared.spec, folder=declared.folder, file=declared.file)
     spec = _with_metrics(declared.spec, next(iter(profiles.values()), None))
     expansion = Expander(spec, profiles, *estimators(), declared.file).expand()
-    found = [*mistakes, *_metric_mistakes(declared, profiles), *expansion.mistakes]
+    found = [
+        *mistakes,
+        *_metric_mistakes(declared, profiles),
+        *_fuse_mistakes(declared.spec.fuse, declared.file),
+        *expansion.mistakes,
+    ]
     return _Checked(spec=spec, profiles=profiles, expansion=expansion, mistakes=_once(found))
 
 
@@ -222,6 +236,40 @@ def _metric_mistakes(declared: Declared, profiles: "Mapping[str, DataProfile]") 
         yield Mistake(file=declared.file, key="rank_by" if spec.rank_by else "metrics[0]", message=message)
 
 
+def _fuse_mistakes(fuse: FuseSpec, file: str) -> Iterator[Mistake]:
+    known = fusion_rules().names() if fuse.also else {}
+    for i, name in enumerate(fuse.also):
+        if name not in known:
+            asked = sorted(rule for rule, guarantee in known.items() if not guarantee.is_default)
+            yield Mistake(
+                file=file,
+                key=f"fuse[{i}]",
+                message=f'no rule "{name}"{did_you_mean(name, known)}; rules that have to be asked for:'
+                f" {', '.join(asked) or 'none'}",
+            )
+
+
+def _why_not_fused(spec: SweepSpec) -> str:
+    if spec.keep.models is Models.ALL:
+        return 'every model is kept (keep.models = "all"), and a kept model is fitted alone'
+    return "" if spec.fuse.exact or spec.fuse.also else 'the sweep says "fuse = false"'
+
+
+def _using(spec: SweepSpec, expansion: Expansion, rules_off: Collection[str]) -> Using | None:
+    """Return the rules for this sweep, with the installed releases of what they were proven on."""
+    if _why_not_fused(spec):
+        return None
+    from manyfit.fit.releases import releases_for
+
+    rules = fusion_rules()
+    uses = {step.use for made in expansion.made.values() for one in made for step in one.candidate.steps}
+    return Using(
+        rules=rules,
+        fuse=Fuse(exact=spec.fuse.exact, also=spec.fuse.also, without=frozenset(rules_off)),
+        installed=releases_for(rule for use in uses for rule in rules.of(use)),
+    )
+
+
 def _most_classes(profiles: "Mapping[str, DataProfile]") -> int:
     return max((len(profile.classes) for profile in profiles.values()), default=0)
 
@@ -252,6 +300,13 @@ def families() -> Families:
     from manyfit.families.catalog import FamilyCatalog
 
     return FamilyCatalog()
+
+
+def fusion_rules() -> Rules:
+    """Return the rules by which related fits are computed together; a rule's libraries are imported when asked."""
+    from manyfit.families.fusion.catalog import FusionCatalog
+
+    return FusionCatalog()
 
 
 def place_of(declared: Declared, *, store: str = "") -> Address:

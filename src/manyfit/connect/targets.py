@@ -6,6 +6,7 @@ from pathlib import Path
 
 from manyfit.connect.addresses import STORE_VARIABLE, Address, Kind, is_url, parse
 from manyfit.model.errors import UserError
+from manyfit.model.shell import quoted
 from manyfit.model.sweep import SweepSpec
 
 STORE_SUFFIX = ".sweep"
@@ -90,4 +91,5 @@ def _said_in(path: Path) -> tuple[str, str]:
             found = tomllib.loads(text.decode())
         return str(found["name"]), str(found.get("store", ""))
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{path} declares no name that could be read; next: manyfit plan {path}") from None
+        next_step = f"next: manyfit plan {quoted(path)}"
+        raise UserError(f"{path} declares no name that could be read; {next_step}") from None

@@ -1,7 +1,7 @@
 """What planning needs to know of estimators: which exist, what parameters they have, what those ignore."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from manyfit.model.candidate import Step
@@ -19,6 +19,32 @@ class EstimatorInfo:
     defaults: Mapping[str, Any]
     kind: str
     required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSize:
+    """How large one fit is: rows, columns and classes (0 for a regression)."""
+
+    n_rows: int
+    n_columns: int
+    n_classes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meets:
+    """
+    What an estimator meets in a pipeline: data, and values that are searched.
+
+    `spreads` are the standard deviations of the columns, `scaled` says that a step before it makes them
+    alike, `size` is that of the largest fit. `searched` are the values of its parameters that a sweep
+    tries beside the fixed ones; of a range, the ends. `rules` are the fusion rules that it asks for by name.
+    """
+
+    spreads: Sequence[float]
+    scaled: bool
+    size: FitSize
+    searched: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    rules: Sequence[str] = ()
 
 
 class EstimatorCatalog(Protocol):
@@ -44,15 +70,6 @@ class EstimatorCatalog(Protocol):
 
         Nested `{use = ...}` tables become estimators, lists become tuples where the parameter wants one.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitSize:
-    """How large one fit is: rows, columns and classes (0 for a regression)."""
-
-    n_rows: int
-    n_columns: int
-    n_classes: int
 
 
 class Family(Protocol):
@@ -83,8 +100,8 @@ class Family(Protocol):
     def cost_seconds(self, path: str, params: Mapping[str, Any], size: FitSize) -> float:
         """Return a rough prediction of one fit and its scoring on one core, in seconds."""
 
-    def warns(self, path: str, params: Mapping[str, Any], spreads: Sequence[float], scaled: bool) -> str | None:
-        """Return a warning about the data for this estimator (columns of very different scale), or None."""
+    def warns(self, path: str, params: Mapping[str, Any], data: Meets) -> str | None:
+        """Return a warning about the data for this estimator (scales, hours of work), or None."""
 
 
 class Families(Protocol):

@@ -29,11 +29,22 @@ class Work:
     tasks: Sequence[WorkTask]
     inputs: Mapping[int, Mapping[str, Any]]
     """For `Mode.SCORE`: the artifacts of the earlier result, by task index."""
+    fuse: bool = True
+    """Whether related tasks may be computed together; False after a group of them has failed."""
+    without: frozenset[str] = frozenset()
+    """Names of fusion rules that an audit has switched off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The tasks with these indices are in progress from now on, together; the time limit starts."""
+    """
+    The tasks with these indices are in progress from now on, together, and those of an earlier `Started`
+    no longer.
+
+    The time limit starts: of several tasks the first has twice the limit, each further one the limit
+    from the result before it. Where several are in progress and something goes wrong, nobody is
+    charged: they run once more, one by one (`Work.fuse`).
+    """
 
     indices: Sequence[int]
 
@@ -44,7 +55,7 @@ class Finished:
     One task ended without taking the runner down.
 
     `body` holds the fields of `TaskResult` that the executor knows, as JSON values: scores, timings,
-    n_rows, warnings, details, artifacts, and for a failure `failure` with class, error, message,
+    n_rows, warnings, details, artifacts, fusion, and for a failure `failure` with class, error, message,
     traceback and fingerprint. Runner and worker add index, key, attempt, outcome, final, finished_at
     and peak_bytes.
     """

@@ -16,6 +16,7 @@ from manyfit.model.sweep import (
     DataSpec,
     Distribution,
     FeatureSet,
+    FuseSpec,
     Grid,
     Keep,
     Limits,
@@ -84,6 +85,16 @@ def _predictions(value: Any) -> bool:
     if not isinstance(value, bool):
         wrong(f'{received(value)}; "all", "none", true or false is wanted')
     return value
+
+
+def _fuse(value: Any) -> FuseSpec:
+    if isinstance(value, bool):
+        return FuseSpec(exact=value)
+    if not isinstance(value, (str, list, tuple)):
+        wrong(f"{received(value)}; true, false or a list of rules is wanted")
+    if not value:
+        wrong("is empty; write true for the rules that keep every score, false for none")
+    return FuseSpec(also=quantities.texts(value))
 
 
 def _memory_cap(value: Any) -> int:
@@ -288,6 +299,7 @@ class SweepFile(Table):
     rank_by: Annotated[str, PlainValidator(quantities.text)] = ""
     score_train: Annotated[bool, PlainValidator(quantities.flag)] = True
     seeds: Annotated[tuple[int, ...], PlainValidator(_seeds)] = (0,)
+    fuse: Annotated[FuseSpec, PlainValidator(_fuse)] = FuseSpec()
     priority: Annotated[int, PlainValidator(_priority)] = PRIORITIES["normal"]
     tenant: Name = ""
     store: Annotated[str, PlainValidator(conditions.store)] = ""
@@ -331,6 +343,7 @@ class SweepFile(Table):
             concurrency=self.concurrency.spec(),
             needs=conditions.resolved_needs(self.needs, own_needs),
             retention=self.retention.spec(),
+            fuse=self.fuse,
         )
 
 

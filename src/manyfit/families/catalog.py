@@ -9,12 +9,14 @@ from manyfit.families import (
     discriminant,
     forests,
     generic,
+    lgbm,
     linear,
     neighbors,
     nets,
     ridge,
     svm,
     transforms,
+    xgb,
 )
 
 REGISTERED: tuple[Family, ...] = (
@@ -24,6 +26,8 @@ REGISTERED: tuple[Family, ...] = (
     neighbors.FAMILY,
     forests.FAMILY,
     boosting.FAMILY,
+    xgb.FAMILY,
+    lgbm.FAMILY,
     discriminant.FAMILY,
     bayes.FAMILY,
     nets.FAMILY,

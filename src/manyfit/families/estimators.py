@@ -23,6 +23,8 @@ OPTIONAL: Mapping[str, str] = {
 }
 """Estimators of other libraries that are known by their bare names."""
 
+_BOOST = "pip install 'manyfit[boost]'"
+
 _EXPERIMENTAL: Mapping[str, str] = {
     "sklearn.impute:IterativeImputer": "sklearn.experimental.enable_iterative_imputer",
     "sklearn.model_selection:HalvingGridSearchCV": "sklearn.experimental.enable_halving_search_cv",
@@ -233,7 +235,7 @@ def _load(path: str) -> type:
             module = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
         if path in OPTIONAL.values() and exc.name == module_name:
-            raise MissingExtra(f"{attribute} needs the library {module_name}: pip install {module_name}") from exc
+            raise MissingExtra(f"{attribute} needs the library {module_name}: {_BOOST}") from exc
         raise NotFound(f'"{path}": no module "{exc.name}"; is it installed, or beside the sweep file?') from exc
     except (Exception, SystemExit) as exc:
         raise UserError(f'"{path}": importing {module_name} failed: {told(type(exc).__name__, exc)}') from exc

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from manyfit.contracts.estimators import FitSize
+from manyfit.contracts.estimators import FitSize, Meets
 
 Params = Mapping[str, Any]
 Cost = Callable[[str, Params, FitSize], float]
@@ -63,7 +63,7 @@ class TableFamily:
 
     `seeded` says whether `random_state` can matter at all, given the parameters; it is asked only where
     the class has one. `predicts` is False for steps that only transform. `scale_sensitive` families are
-    warned of columns with very different spreads.
+    warned of columns with very different spreads, unless `advises` says more.
     """
 
     name: str
@@ -73,6 +73,7 @@ class TableFamily:
     seeded: Callable[[str, Params], bool] = lambda path, params: True
     scale_sensitive: bool = False
     predicts: bool = True
+    advises: Callable[[str, Params, Meets], str | None] | None = None
 
     def inactive(self, path: str, params: Params) -> frozenset[str]:
         dropped = {name for each in self.rules if each.applies(path, params) for name in each.drops}
@@ -89,10 +90,12 @@ class TableFamily:
             return TRANSFORM_OVERHEAD_SECONDS + own
         return OVERHEAD_SECONDS + SCORING_SECONDS * size.n_rows * max(size.n_classes, 1) + own
 
-    def warns(self, path: str, params: Params, spreads: Sequence[float], scaled: bool) -> str | None:
-        if scaled or not self.scale_sensitive:
+    def warns(self, path: str, params: Params, data: Meets) -> str | None:
+        if self.advises is not None:
+            return self.advises(class_name(path), params, data)
+        if data.scaled or not self.scale_sensitive:
             return None
-        return spread_warning(class_name(path), spreads)
+        return spread_warning(class_name(path), data.spreads)
 
 
 def spread_warning(name: str, spreads: Sequence[float]) -> str | None:

@@ -1,11 +1,11 @@
 """Whatever no other family covers: nothing is taken for inactive."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from manyfit.contracts.estimators import FitSize
+from manyfit.contracts.estimators import FitSize, Meets
 from manyfit.families.family import OVERHEAD_SECONDS, SCORING_SECONDS, Params, number
 
 _CELL_SECONDS = 3e-7
@@ -32,7 +32,7 @@ class GenericFamily:
         scoring = SCORING_SECONDS * size.n_rows * max(size.n_classes, 1)
         return OVERHEAD_SECONDS + scoring + rounds * (5e-4 + _CELL_SECONDS * size.n_rows * size.n_columns)
 
-    def warns(self, path: str, params: Params, spreads: Sequence[float], scaled: bool) -> str | None:
+    def warns(self, path: str, params: Params, data: Meets) -> str | None:
         return None
 
 

@@ -2,25 +2,29 @@
 
 import itertools
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
 from manyfit.contracts.executor import Finished, Started, Work, WorkTask
+from manyfit.contracts.fusion import Fuse, Rules
+from manyfit.families.catalog import FamilyCatalog
 from manyfit.families.estimators import SklearnCatalog, find_beside
+from manyfit.families.fusion.catalog import FusionCatalog
 from manyfit.fit import artifacts as files
 from manyfit.fit.failures import failure_of
+from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table, catching
 from manyfit.fit.models import dump_model, foreign_types
 from manyfit.fit.pipelines import Chain, build
 from manyfit.fit.responses import KeptResponses, Responses
 from manyfit.fit.rows import OpenRows, Rows, Selection
 from manyfit.fit.scoring import Scoring, category_view
 from manyfit.model.errors import DataChanged, MissingExtra, UserError, told
+from manyfit.model.keys import canonical_json
 from manyfit.model.result import FailureClass
 from manyfit.model.segment import SegmentHeader
 from manyfit.model.sweep import Problem, SweepSpec
@@ -58,6 +62,7 @@ def fit_executor(header: SegmentHeader) -> "FitExecutor":
 class _Task:
     """What one task gathers until it is finished."""
 
+    task: WorkTask
     timings: dict[str, float] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
     warnings: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -67,17 +72,17 @@ class _Task:
             key = (message.category.__name__, str(message.message)[:_MAX_WARNING_TEXT])
             self.warnings[key] = self.warnings.get(key, 0) + 1
 
-    def finished(self, index: int) -> Finished:
+    def finished(self) -> Finished:
         self.body["timings"] = {name: round(seconds, 7) for name, seconds in self.timings.items()}
         if self.warnings:
             shown = list(self.warnings.items())[:MAX_WARNINGS]
             self.body["warnings"] = [[category, text, count] for (category, text), count in shown]
-        return Finished(index=index, body=self.body)
+        return Finished(index=self.task.index, body=self.body)
 
 
 class FitExecutor:
     """
-    Fits and scores tasks one by one; the rows of a cell are loaded once for all tasks that follow on it.
+    Fits and scores tasks; those that follow each other on one cell share its rows and what can be fused.
 
     Keeps the data variants that it opened, the rows of the last cell and the imported classes.
     `artifacts` is needed for kept models, kept predictions and scoring from them.
@@ -91,12 +96,15 @@ class FitExecutor:
         open_rows: OpenRows,
         artifacts: files.Artifacts | None = None,
         catalog: SklearnCatalog | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self._spec = spec
         self._metrics = tuple(metrics) or spec.metrics
         self._open_rows = open_rows
         self._artifacts = artifacts
         self._catalog = catalog or SklearnCatalog()
+        self._rules = rules or FusionCatalog()
+        self._families = FamilyCatalog()
         self._variants: dict[str, Rows] = {}
         self._scorings: dict[tuple[str, ...], Scoring] = {}
 
@@ -107,23 +115,42 @@ class FitExecutor:
             yield from self._rescore(work)
             return
         for _, tasks in itertools.groupby(work.tasks, key=_place):
-            yield from self._run_place(list(tasks), keep=work.mode is Mode.KEEP)
+            yield from self._run_place(list(tasks), work)
 
     # -- fitting -------------------------------------------------------------------------------------
 
-    def _run_place(self, tasks: list[WorkTask], keep: bool) -> Iterator[Started | Finished]:
+    def _run_place(self, tasks: list[WorkTask], work: Work) -> Iterator[Started | Finished]:
         """Run the tasks that share a cell and a feature set. The first of them pays for loading the rows."""
-        loaded: Selection | Exception | None = None
+        yield Started(indices=(tasks[0].index,))
+        timings: dict[str, float] = {}
+        rows = self._load(tasks[0], timings)
+        if isinstance(rows, Exception):
+            body = {"failure": failure_of(rows, FailureClass.DATA)}
+            yield from self._all_fail(tasks, body)
+            return
+        gathered = {task.index: _Task(task=task) for task in tasks}
+        gathered[tasks[0].index].timings |= timings
+        fits = yield from self._buildable(gathered, rows)
+        for event in self._fitter(work).fit(fits, _table(rows)):
+            match event:
+                case Begun():
+                    yield Started(indices=event.indices)
+                case Fitted():
+                    one = gathered.pop(event.index)
+                    self._take(event, one, rows, keep=work.mode is Mode.KEEP)
+                    yield one.finished()
+                case Broken():
+                    one = gathered.pop(event.index)
+                    one.warned(event.caught)
+                    one.body = {"failure": failure_of(event.error)}
+                    yield one.finished()
+                case _:
+                    assert_never(event)
+
+    def _all_fail(self, tasks: Sequence[WorkTask], body: Mapping[str, Any]) -> Iterator[Started | Finished]:
         for task in tasks:
             yield Started(indices=(task.index,))
-            gathered = _Task()
-            if loaded is None:
-                loaded = self._load(task, gathered.timings)
-            if isinstance(loaded, Exception):
-                gathered.body = {"failure": failure_of(loaded, FailureClass.DATA)}
-            else:
-                self._try(task, loaded, keep, gathered)
-            yield gathered.finished(task.index)
+            yield Finished(index=task.index, body={**body, "timings": {}})
 
     def _load(self, task: WorkTask, timings: dict[str, float]) -> "Selection | Exception":
         """Return the rows of a cell, or what made them unreadable: then all tasks on the cell fail alike."""
@@ -145,45 +172,57 @@ class FitExecutor:
         columns = data.columns(task.candidate.features)
         return data.select(cell.split, cell.fold, cell.seed, columns, self._spec.score_train)
 
-    def _try(self, task: WorkTask, rows: Selection, keep: bool, gathered: _Task) -> None:
+    def _buildable(
+        self, gathered: "dict[int, _Task]", rows: Selection
+    ) -> Generator[Started | Finished, None, list[Fit]]:
+        """Return the fits of all tasks whose estimators can be made; the others are finished as failures."""
+        fits = []
+        for one in list(gathered.values()):
+            try:
+                chain = build(self._catalog, one.task.candidate.steps, one.task.cell.seed, rows.classes)
+            except MissingExtra:
+                raise
+            except Exception as exc:  # noqa: BLE001 constructors of the user raise anything
+                del gathered[one.task.index]
+                one.body = {"failure": failure_of(exc)}
+                yield Started(indices=(one.task.index,))
+                yield one.finished()
+                continue
+            fits.append(_fit(one.task, chain))
+        return fits
+
+    def _fitter(self, work: Work) -> Fitter:
+        """Return what fits; kept models are fitted alone, since a rule has no fitted estimator to keep."""
+        may_fuse = work.fuse and work.mode is Mode.FIT
+        wish = self._spec.fuse
+        fuse = Fuse(exact=wish.exact and may_fuse, also=wish.also if may_fuse else (), without=work.without)
+        return Fitter(self._rules, self._families, fuse)
+
+    def _take(self, fitted: Fitted, one: "_Task", rows: Selection, keep: bool) -> None:
+        """Ask and score what was fitted, and note it in *one*."""
+        one.timings["fit"] = fitted.seconds
+        one.warned(fitted.caught)
+        if fitted.fusion:
+            one.body["fusion"] = dict(fitted.fusion)
         try:
-            self._run(task, rows, keep, gathered)
+            with catching() as caught:
+                self._ask(fitted.answers, rows, one)
+            one.warned(caught)
+            self._score(fitted.answers, rows, one)
+            self._keep(fitted, one, rows, keep)
         except MissingExtra:
             raise
         except Exception as exc:  # noqa: BLE001 whatever user code raises is the result of the task
-            gathered.body = {"failure": failure_of(exc)}
+            one.body = {"failure": failure_of(exc)}
 
-    def _run(self, task: WorkTask, rows: Selection, keep: bool, gathered: _Task) -> None:
-        chain = build(self._catalog, task.candidate.steps, task.cell.seed, rows.classes)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                began = time.perf_counter()
-                chain.fit(rows.X[TRAIN], rows.y[TRAIN])
-                gathered.timings["fit"] = time.perf_counter() - began
-                answers = self._answer(chain, rows, gathered)
-            finally:
-                gathered.warned(caught)
-        self._score(answers, rows, gathered)
-        kept: dict[str, Any] = {}
-        if self._spec.keep.predictions and self._artifacts is not None:
-            kept["predictions"] = _put_predictions(self._artifacts, answers, rows)
-        if keep and self._artifacts is not None:
-            kept |= self._put_model(self._artifacts, task, chain, rows.classes, gathered)
-        if kept:
-            gathered.body["artifacts"] = kept
-
-    def _answer(self, chain: Chain, rows: Selection, gathered: _Task) -> dict[str, Responses]:
+    def _ask(self, answers: Mapping[str, Responses], rows: Selection, one: "_Task") -> None:
         began = time.perf_counter()
         scoring = self._scoring(rows)
-        answers = {}
-        for name in rows.scored:
-            answers[name] = Responses(chain.final, chain.transform(rows.X[name]), len(rows.classes))
-            scoring.ask(answers[name])
-        gathered.timings["predict"] = time.perf_counter() - began
-        return answers
+        for responses in answers.values():
+            scoring.ask(responses)
+        one.timings["predict"] = time.perf_counter() - began
 
-    def _score(self, answers: Mapping[str, Responses], rows: Selection, gathered: _Task) -> None:
+    def _score(self, answers: Mapping[str, Responses], rows: Selection, one: "_Task") -> None:
         began = time.perf_counter()
         scoring = self._scoring(rows)
         scores, details = {}, {}
@@ -191,11 +230,11 @@ class FitExecutor:
             scores[name], found = scoring.score(responses, rows.y[name])
             if found:
                 details[name] = found
-        gathered.body["scores"] = scores
+        one.body["scores"] = scores
         if details:
-            gathered.body["details"] = details
-        gathered.body["n_rows"] = {name: len(part) for name, part in rows.y.items()}
-        gathered.timings["score"] = time.perf_counter() - began
+            one.body["details"] = details
+        one.body["n_rows"] = {name: len(part) for name, part in rows.y.items()}
+        one.timings["score"] = time.perf_counter() - began
 
     def _scoring(self, rows: Selection) -> Scoring:
         key = tuple(rows.classes)
@@ -206,16 +245,26 @@ class FitExecutor:
 
     # -- keeping -------------------------------------------------------------------------------------
 
+    def _keep(self, fitted: Fitted, one: "_Task", rows: Selection, keep: bool) -> None:
+        kept: dict[str, Any] = {}
+        if self._spec.keep.predictions and self._artifacts is not None:
+            kept["predictions"] = _put_predictions(self._artifacts, fitted.answers, rows)
+        if keep and self._artifacts is not None and fitted.chain is not None:
+            kept |= self._put_model(self._artifacts, fitted.chain, rows.classes, one)
+        if kept:
+            one.body["artifacts"] = kept
+
     def _put_model(
-        self, folder: files.Artifacts, task: WorkTask, chain: Chain, classes: Sequence[str], gathered: _Task
+        self, folder: files.Artifacts, chain: Chain, classes: Sequence[str], one: "_Task"
     ) -> dict[str, Any]:
         try:
             content = dump_model(chain.estimator())
             foreign = foreign_types(content)
         except Exception as exc:  # noqa: BLE001 a model that cannot be written must not cost its scores
             text = f"the model is not kept: skops cannot write it ({told(type(exc).__name__, exc)})"
-            gathered.warnings[("ModelNotKept", text[:_MAX_WARNING_TEXT])] = 1
+            one.warnings[("ModelNotKept", text[:_MAX_WARNING_TEXT])] = 1
             return {}
+        task = one.task
         data = self._variants[task.cell.variant]
         reference = folder.put(content) | {"format": "skops", "versions": _versions()}
         reference["classes"] = list(classes)
@@ -229,24 +278,24 @@ class FitExecutor:
     def _rescore(self, work: Work) -> Iterator[Started | Finished]:
         for task in work.tasks:
             yield Started(indices=(task.index,))
-            gathered = _Task()
+            one = _Task(task=task)
             try:
-                self._rescore_one(work.inputs.get(task.index, {}), gathered)
+                self._rescore_one(work.inputs.get(task.index, {}), one)
             except Exception as exc:  # noqa: BLE001 one unreadable file must not take the others along
-                gathered.body = {"failure": failure_of(exc)}
-            yield gathered.finished(task.index)
+                one.body = {"failure": failure_of(exc)}
+            yield one.finished()
 
-    def _rescore_one(self, inputs: Mapping[str, Any], gathered: _Task) -> None:
+    def _rescore_one(self, inputs: Mapping[str, Any], one: "_Task") -> None:
         reference = inputs.get("predictions")
         if reference is None or self._artifacts is None:
             raise UserError("no predictions of this task were kept; run it again to compute new metrics")
         began = time.perf_counter()
         rows = _KeptRows(files.unpack_arrays(self._artifacts.read(reference)), reference["classes"])
         answers = {name: KeptResponses(rows.answers(name), len(rows.classes)) for name in rows.scored}
-        gathered.timings["load"] = time.perf_counter() - began
-        self._score(answers, rows, gathered)
-        gathered.body["n_rows"] = dict(reference["n_rows"])
-        gathered.body["artifacts"] = dict(inputs)
+        one.timings["load"] = time.perf_counter() - began
+        self._score(answers, rows, one)
+        one.body["n_rows"] = dict(reference["n_rows"])
+        one.body["artifacts"] = dict(inputs)
 
 
 class _KeptRows:
@@ -274,6 +323,22 @@ def _put_predictions(folder: files.Artifacts, answers: Mapping[str, Responses], 
     reference = folder.append(files.pack_arrays(arrays))
     counts = {name: len(part) for name, part in rows.y.items()}
     return reference | {"format": "npz", "classes": list(rows.classes), "n_rows": counts}
+
+
+def _table(rows: Selection) -> Table:
+    sets = {name: rows.X[name] for name in rows.scored}
+    return Table(X=rows.X[TRAIN], y=rows.y[TRAIN], sets=sets, n_classes=len(rows.classes))
+
+
+def _fit(task: WorkTask, chain: Chain) -> Fit:
+    """Return the fit of a task; seeds are those of the cell, so that equal parameters mean equal steps."""
+    steps = task.candidate.steps
+    return Fit(
+        index=task.index,
+        steps=chain.steps,
+        paths=[step.use for step in steps],
+        tokens=[(step.use, canonical_json(step.params)) for step in steps],
+    )
 
 
 def _place(task: WorkTask) -> tuple[str, str]:

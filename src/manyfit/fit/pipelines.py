@@ -28,9 +28,13 @@ class Chain:
 
     def fit(self, X: Any, y: Any) -> None:
         """Fit all steps on the training rows."""
+        self.final.fit(self.fit_transform(X, y), y)
+
+    def fit_transform(self, X: Any, y: Any) -> Any:
+        """Fit all steps but the last, and return the training rows as the last step sees them."""
         for _, step in self.steps[:-1]:
             X = step.fit_transform(X, y) if hasattr(step, "fit_transform") else step.fit(X, y).transform(X)
-        self.final.fit(X, y)
+        return X
 
     def transform(self, X: Any) -> Any:
         """Return the rows as the last step sees them."""

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from manyfit.contracts.fusion import Source
+
 METHODS = ("predict", "predict_proba", "decision_function")
 
 _PREDICTS_LARGEST_PROBABILITY = frozenset(
@@ -83,22 +85,50 @@ class Responses:
 
     def _spread(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         out = np.zeros((len(values), self._n_classes), dtype=values.dtype)
-        out[:, np.asarray(self._estimator.classes_, dtype=np.int64)] = values
+        out[:, np.asarray(self._classes(), dtype=np.int64)] = values
         return out
+
+    def _classes(self) -> Any:
+        return getattr(self._estimator, "classes_", None)
+
+    def _methods(self) -> tuple[str, ...]:
+        return tuple(name for name in METHODS if hasattr(self._estimator, name))
 
     def scored_by(self) -> BaseEstimator:
         """Return a stand-in for the estimator that any scorer of scikit-learn can be applied to."""
         return Answering(
             answer=self.raw,
-            classes=getattr(self._estimator, "classes_", None),
+            classes=self._classes(),
             tags=self._estimator.__sklearn_tags__(),
-            methods=tuple(name for name in METHODS if hasattr(self._estimator, name)),
+            methods=self._methods(),
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all answers that there are, by method name."""
         named = {"predict": self.predicted, "predict_proba": self.proba, "decision_function": self.decision}
         return {name: values for name, values in named.items() if values is not None}
+
+
+class FusedResponses(Responses):
+    """
+    What a fusion rule answers for the set *name*; *estimator* is the unfitted one that it answers for.
+
+    To be asked before the rule's next fit is requested.
+    """
+
+    def __init__(self, source: Source, name: str, estimator: Any, n_classes: int) -> None:
+        super().__init__(estimator, None, n_classes)
+        self._source = source
+        self._name = name
+
+    def _ask(self, method: str) -> Any:
+        return self._source.answer(self._name, method) if method in self._source.methods else None
+
+    def _classes(self) -> Any:
+        return self._source.classes
+
+    def _methods(self) -> tuple[str, ...]:
+        return tuple(self._source.methods)
 
 
 class KeptResponses(Responses):

@@ -1,8 +1,9 @@
 """The control chain: what people and planners did to a sweep, in one order that everybody agrees on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from manyfit.model.audit import Certificate
 from manyfit.model.keys import SegmentId, TaskKey
 from manyfit.model.terms import Terms
 
@@ -71,7 +72,14 @@ class Compacted:
     sha256: str
 
 
-Action = AddSegment | Pause | Resume | SetTerms | Stop | Cancel | Compacted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Fused results were fitted again alone; rules that the certificate switches off are not used from here on."""
+
+    certificate: Certificate
+
+
+Action = AddSegment | Pause | Resume | SetTerms | Stop | Cancel | Compacted | Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,16 @@ def terms_in_force(entries: Iterable[Entry]) -> Terms:
         if isinstance(entry.action, SetTerms):
             terms = entry.action.terms
     return terms
+
+
+def certificates(entries: Iterable[Entry]) -> Sequence[Certificate]:
+    """Return the certificates of all audits in *entries*, oldest first."""
+    return [entry.action.certificate for entry in entries if isinstance(entry.action, Audit)]
+
+
+def rules_off(entries: Iterable[Entry]) -> frozenset[str]:
+    """Return the fusion rules that are off after *entries*, which are the chain from its beginning."""
+    return frozenset(rule for certificate in certificates(entries) for rule in certificate.off)
 
 
 def pauses_in_force(entries: Iterable[Entry]) -> Mapping[str, str]:

@@ -15,6 +15,9 @@ ManyfitError
 ├── DataChanged             the data no longer is what the plan was made from
 ├── MissingExtra            an optional library is needed; the message names the extra
 └── Interrupted             a person stopped the command; everything finished is kept
+
+And one warning: `DoubtfulResults`, after a run from Python whose audit was not done or found scores that
+stand-alone fits do not give.
 """
 
 from collections.abc import Sequence
@@ -91,6 +94,10 @@ class DataChanged(ManyfitError):
 
 class MissingExtra(ManyfitError, ImportError):
     """An optional library is needed; the message names the extra that installs it."""
+
+
+class DoubtfulResults(UserWarning):
+    """Results were computed by a fusion rule that an audit switched off, or were not audited."""
 
 
 class Interrupted(ManyfitError):

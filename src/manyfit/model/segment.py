@@ -21,7 +21,8 @@ class SegmentHeader:
     data that the plan was made from. `supersedes` counts, by task state ("failed", "done", "cancelled"),
     the tasks of earlier segments that run again here. `costs` is what the predictions were made from,
     as JSON values (see `manyfit.plan.costs.stored_costs`; empty: unknown). `memory_bytes` is the predicted
-    peak of a runner on the largest task, by pipeline (absent: unknown).
+    peak of a runner on the largest task, by pipeline (absent: unknown). With `alone` no task is computed
+    together with others, whatever the spec says.
     """
 
     sweep: str
@@ -35,6 +36,7 @@ class SegmentHeader:
     supersedes: Mapping[str, int] = field(default_factory=dict)
     costs: Mapping[str, Any] = field(default_factory=dict)
     memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,6 +215,18 @@ class Retention:
     artifacts_seconds: float | None = 86400.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuseSpec:
+    """
+    Which related fits are computed together.
+
+    `exact` asks for the rules that keep every score, `also` names others that are asked for.
+    """
+
+    exact: bool = True
+    also: tuple[str, ...] = ()
+
+
 PRIORITIES: Mapping[str, int] = {"urgent": 30, "high": 20, "normal": 10, "low": 0}
 MAX_PRIORITY = 1_000_000
 """Priorities are between minus this and this."""
@@ -248,3 +260,4 @@ class SweepSpec:
     concurrency: Concurrency = Concurrency()
     needs: Mapping[str, Needs] = field(default_factory=dict)
     retention: Retention = Retention()
+    fuse: FuseSpec = FuseSpec()

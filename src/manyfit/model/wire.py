@@ -24,6 +24,8 @@ def header_to_json(header: SegmentHeader) -> dict[str, Any]:
         "supersedes": dict(header.supersedes),
         "costs": dict(header.costs),
         "memory_bytes": dict(header.memory_bytes),
+        # Said only where it holds, so that plans are the bytes that they always were.
+        **({"alone": True} if header.alone else {}),
     }
 
 
@@ -42,6 +44,7 @@ def header_from_json(value: Mapping[str, Any]) -> SegmentHeader:
         # Plans of earlier versions lack them: nothing is known then.
         costs=value.get("costs", {}),
         memory_bytes=value.get("memory_bytes", {}),
+        alone=value.get("alone", False),
     )
 
 

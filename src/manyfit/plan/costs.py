@@ -180,11 +180,17 @@ class CostModel:
 
     def formula_seconds(self, candidate: Candidate, n_train: int) -> float:
         """Return what the families' formulas say, without experience."""
+        size = self.size(candidate, n_train)
+        return sum(self.step_seconds(step, size) for step in candidate.steps)
+
+    def step_seconds(self, step: Step, size: FitSize) -> float:
+        """Return what the formula of one step says, without experience."""
+        return self._families.of(step.use).cost_seconds(step.use, self.params(step), size)
+
+    def size(self, candidate: Candidate, n_train: int) -> FitSize:
+        """Return how large a fit of *candidate* on this many rows is."""
         n_columns, n_classes = self.columns[candidate.variant][candidate.features]
-        size = FitSize(n_rows=n_train, n_columns=n_columns, n_classes=n_classes)
-        return sum(
-            self._families.of(step.use).cost_seconds(step.use, self.params(step), size) for step in candidate.steps
-        )
+        return FitSize(n_rows=n_train, n_columns=n_columns, n_classes=n_classes)
 
     def formula_bytes(self, candidate: Candidate, n_train: int) -> float:
         """Return a first guess of what a task needs beyond its runner."""

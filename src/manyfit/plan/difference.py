@@ -174,4 +174,5 @@ def _rows_of(plan: Plan, rows: Mapping[str, Sequence[int]]) -> Plan:
         tasks=tables,
         n_merged=plan.n_merged if tables else 0,
         warnings=plan.warnings,
+        sharing=plan.sharing,
     )

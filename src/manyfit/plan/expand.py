@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from manyfit.contracts.estimators import EstimatorCatalog, Families
+from manyfit.contracts.estimators import EstimatorCatalog, Families, FitSize, Meets
 from manyfit.model.candidate import Candidate, Cell, Step
 from manyfit.model.keys import CandidateKey, CellKey, content_key
 from manyfit.model.mistake import Mistake
@@ -220,10 +220,26 @@ class Expander:
         last = search.steps[-1]
         scaled = any("Scaler" in step.info.path or "Normalizer" in step.info.path for step in search.steps[:-1])
         params = {**last.info.defaults, **last.spec.params}
-        family = self.families.of(last.info.path)
-        spreads = [spread for profile in self.profiles.values() for spread in profile.spreads.values()]
-        warning = family.warns(last.info.path, params, spreads, scaled)
+        data = Meets(
+            spreads=[spread for profile in self.profiles.values() for spread in profile.spreads.values()],
+            scaled=scaled,
+            size=self._largest(),
+            searched=_searched(search),
+            rules=self.spec.fuse.also,
+        )
+        warning = self.families.of(last.info.path).warns(last.info.path, params, data)
         return [f'pipeline "{search.name}": {warning}'] if warning else []
+
+    def _largest(self) -> FitSize:
+        """Return the size of the largest fit."""
+        profiles = list(self.profiles.values())
+        return FitSize(
+            n_rows=max((rows.n_train for profile in profiles for rows in profile.splits.values()), default=0),
+            n_columns=max(
+                (len(columns) for profile in profiles for columns in profile.columns.values()), default=0
+            ),
+            n_classes=max((len(profile.classes) for profile in profiles), default=0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +248,18 @@ class _Search:
     spec: PipelineSpec
     steps: tuple[ResolvedStep, ...]
     targets: Mapping[str, Target]
+
+
+def _searched(search: _Search) -> Mapping[str, Sequence[Any]]:
+    """Return the values that are tried of the parameters of the last step; of a range, its ends."""
+    declared = [pair for grid in search.spec.grids for pair in grid.items()]
+    declared += [(name, distribution.args) for name, distribution in search.spec.space.items()]
+    found: dict[str, list[Any]] = {}
+    for name, values in declared:
+        target = search.targets.get(name)
+        if target is not None and target.step == len(search.steps) - 1 and len(target.path) == 1:
+            found.setdefault(target.path[0], []).extend(values)
+    return found
 
 
 def _recipe_of(recipe: Mapping[str, object], fold: int | None) -> Mapping[str, object]:

@@ -8,7 +8,10 @@ from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.keys import task_key
 from manyfit.model.profile import DataProfile
 from manyfit.plan.costs import Accuracy, Experience
-from manyfit.plan.tasks import Plan, TaskTable
+from manyfit.plan.dividing import makespan
+from manyfit.plan.fused import FusionSummary, fusion_of
+from manyfit.plan.table import TaskTable
+from manyfit.plan.tasks import Plan
 from manyfit.plan.units import Draft
 
 RESULT_BYTES = 900
@@ -70,6 +73,8 @@ class PlanSummary:
 
     `wall_seconds` is the prediction for `n_workers` workers; `n_measured` counts the finished tasks that
     it learned from (0: formulas alone, good to a factor of about 3), `accuracy` how far it was off for them.
+    `alone_seconds` is what every task alone would cost, `fusion` what is shared and what is not; where that is
+    empty, `not_fused` may say why.
     """
 
     sweep: str
@@ -90,6 +95,9 @@ class PlanSummary:
     warnings: Sequence[str]
     first: Sequence[FirstTask]
     accuracy: Accuracy | None = None
+    alone_seconds: float = 0.0
+    fusion: Sequence[FusionSummary] = ()
+    not_fused: str = ""
 
     @property
     def sureness(self) -> str:
@@ -109,10 +117,12 @@ def summarise(
 ) -> PlanSummary:
     """Return the summary of *plan* as it would be published by *draft*."""
     units: dict[str, int] = {}
+    costs: list[float] = []
     first: list[FirstTask] = []
     for segment in draft.segments(plan):
         for unit in segment.units:
             units[unit.pipeline] = units.get(unit.pipeline, 0) + 1
+            costs.append(unit.cost_seconds)
             if len(first) < n_first:
                 candidate, cell = segment.candidates[unit.candidates[0]], segment.cells[unit.cells[0]]
                 first.append(_first(candidate, cell))
@@ -122,13 +132,12 @@ def summarise(
             n_candidates=len(set(table.candidates)),
             n_tasks=len(table),
             n_units=units.get(name, 0),
-            seconds=sum(table.seconds),
+            seconds=plan.totals.by_pipeline[name],
             accuracy=_accuracy(plan, table, experience),
             peak_bytes=draft.header.memory_bytes.get(name, 0),
         )
         for name, table in plan.tasks.items()
     ]
-    longest = max((max(table.seconds) for table in plan.tasks.values() if len(table)), default=0.0)
     n_of_cell = Counter(cell for table in plan.tasks.values() for cell in table.cells)
     cells = [plan.cells[i] for i in n_of_cell]
     return PlanSummary(
@@ -142,7 +151,7 @@ def summarise(
         pipelines=rows,
         splits=_splits(plan, n_of_cell),
         cost_seconds=plan.cost_seconds,
-        wall_seconds=max(longest, plan.cost_seconds / max(1, draft.n_workers)),
+        wall_seconds=_wall_seconds(plan, costs, draft.n_workers),
         n_workers=draft.n_workers,
         n_measured=experience.n_tasks,
         disk_bytes=plan.n_tasks * RESULT_BYTES + 220 * len(plan.candidates),
@@ -150,7 +159,17 @@ def summarise(
         warnings=tuple(plan.warnings),
         first=first,
         accuracy=experience.accuracy,
+        alone_seconds=plan.alone_seconds,
+        fusion=fusion_of(plan.totals),
     )
+
+
+def _wall_seconds(plan: Plan, units: Sequence[float], n_workers: int) -> float:
+    """Return when the last worker ends: units of tasks that share nothing are divided when it gets late."""
+    even = plan.cost_seconds / max(1, n_workers)
+    if plan.sharing is not None:
+        return max(even, makespan(units, n_workers)[0])
+    return max(even, max((max(table.seconds) for table in plan.tasks.values() if len(table)), default=0.0))
 
 
 def _accuracy(plan: Plan, table: TaskTable, experience: Experience) -> Accuracy | None:

@@ -1,48 +1,18 @@
 """From candidates and cells to the tasks of a sweep."""
 
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.keys import TaskKey, task_key
+from manyfit.plan.choosing import Using
 from manyfit.plan.costs import CostModel
 from manyfit.plan.expand import Expansion
+from manyfit.plan.sharing import Sharing, find_sharing
+from manyfit.plan.table import TaskTable
+from manyfit.plan.totals import Totals, totals_of
 
-
-@dataclass(slots=True)
-class TaskTable:
-    """
-    Tasks as columns, in the order in which they were planned.
-
-    Row t fits `candidates[t]` on `cells[t]` (positions in the plan's tables) in `seconds[t]` predicted
-    seconds. Candidates never decrease: all tasks of one stand together. Arrays of numbers, so that a
-    million tasks need 12 MB.
-    """
-
-    candidates: "array[int]" = field(default_factory=lambda: array("I"))
-    cells: "array[int]" = field(default_factory=lambda: array("I"))
-    seconds: "array[float]" = field(default_factory=lambda: array("f"))
-
-    def __len__(self) -> int:
-        return len(self.candidates)
-
-    def add(self, candidate: int, cell: int, seconds: float) -> None:
-        self.candidates.append(candidate)
-        self.cells.append(cell)
-        self.seconds.append(seconds)
-
-    def rows(self, start: int, end: int) -> "TaskTable":
-        """Return the rows from *start* up to *end*."""
-        return TaskTable(self.candidates[start:end], self.cells[start:end], self.seconds[start:end])
-
-    def only(self, rows: Sequence[int]) -> "TaskTable":
-        """Return the given rows."""
-        return TaskTable(
-            candidates=array("I", (self.candidates[t] for t in rows)),
-            cells=array("I", (self.cells[t] for t in rows)),
-            seconds=array("f", (self.seconds[t] for t in rows)),
-        )
+__all__ = ["Plan", "TaskTable", "make_plan", "peaks"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +20,8 @@ class Plan:
     """
     Every task of a sweep. `tasks` holds the tasks of each pipeline.
 
-    `n_merged` counts tasks that were planned twice under different names and are one.
+    `n_merged` counts tasks that were planned twice under different names and are one. `sharing` tells which of
+    them share work; without it every task is alone. Tasks must not change once totals were asked for.
     """
 
     candidates: Sequence[Candidate]
@@ -58,14 +29,29 @@ class Plan:
     tasks: Mapping[str, TaskTable]
     n_merged: int
     warnings: Sequence[str] = ()
+    sharing: Sharing | None = None
+    _totals: Totals | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def n_tasks(self) -> int:
         return sum(len(table) for table in self.tasks.values())
 
     @property
+    def totals(self) -> Totals:
+        """What is shared, what is not, and predicted seconds of both."""
+        if self._totals is None:
+            self._totals = totals_of(self.sharing, self.tasks)
+        return self._totals
+
+    @property
     def cost_seconds(self) -> float:
-        return sum(sum(table.seconds) for table in self.tasks.values())
+        """Predicted seconds of one worker, with shared work counted once."""
+        return self.totals.seconds
+
+    @property
+    def alone_seconds(self) -> float:
+        """Predicted seconds of one worker that computes every task alone."""
+        return self.totals.alone_seconds
 
     def key(self, candidate: int, cell: int) -> TaskKey:
         return task_key(self.candidates[candidate].key, self.cells[cell].key)
@@ -86,8 +72,8 @@ class Plan:
         return replace(self, tasks=kept)
 
 
-def make_plan(expansion: Expansion, costs: CostModel) -> Plan:
-    """Combine candidates and cells into tasks."""
+def make_plan(expansion: Expansion, costs: CostModel, using: Using | None = None) -> Plan:
+    """Combine candidates and cells into tasks that share work by the rules in *using* (None: no work)."""
     candidates: list[Candidate] = []
     cells: dict[str, int] = {}
     table_of_cells: list[Cell] = []
@@ -108,7 +94,12 @@ def make_plan(expansion: Expansion, costs: CostModel) -> Plan:
                     table.add(position, at, costs.seconds(one.candidate, cell))
         n_merged += expansion.n_merged.get(pipeline, 0) * _n_cells(expansion)
     return Plan(
-        candidates=candidates, cells=table_of_cells, tasks=tasks, n_merged=n_merged, warnings=expansion.warnings
+        candidates=candidates,
+        cells=table_of_cells,
+        tasks=tasks,
+        n_merged=n_merged,
+        warnings=expansion.warnings,
+        sharing=None if using is None else find_sharing(candidates, table_of_cells, costs, using),
     )
 
 

@@ -1,6 +1,7 @@
 """From tasks to units of bounded work in a good order, published as segments."""
 
 import hashlib
+import itertools
 from array import array
 from bisect import bisect_left
 from collections import Counter
@@ -10,7 +11,10 @@ from dataclasses import dataclass
 from manyfit.model.keys import SegmentId, TaskKey, UnitId, canonical_json
 from manyfit.model.segment import Segment, SegmentHeader
 from manyfit.model.unit import Mode, Unit
-from manyfit.plan.tasks import Plan, TaskTable
+from manyfit.plan.dividing import Bounds, Divider, Piece, balanced
+from manyfit.plan.sharing import Sharing
+from manyfit.plan.table import TaskTable
+from manyfit.plan.tasks import Plan
 
 SEGMENT_TASKS = 100_000
 """Tasks of one segment: large plans are published in parts, so that workers start before the end."""
@@ -48,14 +52,19 @@ class Draft:
         nothing to add and nothing removed there is none.
         """
         n_segments = max(1, -(-plan.n_tasks // SEGMENT_TASKS))
-        target = unit_seconds(plan.cost_seconds, self.n_workers)
         if not plan.n_tasks and not self.removed:
             return
+        # Nothing is fused where models are kept, and nothing is fitted where kept predictions are scored.
+        sharing = plan.sharing if self.mode is Mode.FIT else None
+        target = unit_seconds(plan.alone_seconds if sharing is None else plan.cost_seconds, self.n_workers)
+        parts = {name: _shares(table, sharing, n_segments) for name, table in plan.tasks.items()}
         for number in range(n_segments):
-            shares = {name: _share(table, number, n_segments) for name, table in plan.tasks.items()}
-            yield self._segment(plan, shares, target, self.removed if number == 0 else ())
+            shares = {name: tables[number] for name, tables in parts.items()}
+            pieces = _pieces(shares, sharing, target, self.n_workers)
+            if pieces or number == 0:
+                yield self._segment(plan, shares, pieces, self.removed if number == 0 else ())
 
-    def _segment(self, plan: Plan, shares: Shares, target: float, removed: Sequence[TaskKey]) -> Segment:
+    def _segment(self, plan: Plan, shares: Shares, pieces: Sequence[Piece], removed: Sequence[TaskKey]) -> Segment:
         candidates = sorted({candidate for table in shares.values() for candidate in table.candidates})
         cells = sorted({cell for table in shares.values() for cell in table.cells})
         id_ = SegmentId(self._id(plan, shares, removed))
@@ -65,14 +74,14 @@ class Draft:
             Unit(
                 id=UnitId(f"{id_[:8]}-{n}"),
                 segment=id_,
-                candidates=array("I", (to_candidate[shares[name].candidates[t]] for t in rows)),
-                cells=array("I", (to_cell[shares[name].cells[t]] for t in rows)),
-                cost_seconds=sum(shares[name].seconds[t] for t in rows),
-                pipeline=name,
+                candidates=array("I", (to_candidate[shares[piece.pipeline].candidates[t]] for t in piece.rows)),
+                cells=array("I", (to_cell[shares[piece.pipeline].cells[t]] for t in piece.rows)),
+                cost_seconds=piece.seconds,
+                pipeline=piece.pipeline,
                 mode=self.mode,
                 generation=self.generation,
             )
-            for n, (name, rows) in enumerate(_ordered_groups(shares, target))
+            for n, piece in enumerate(pieces)
         ]
         return Segment(
             id=id_,
@@ -99,52 +108,74 @@ def unit_seconds(total_seconds: float, n_workers: int) -> float:
     return min(MAX_UNIT_SECONDS, max(MIN_UNIT_SECONDS, total_seconds / (max(1, n_workers) * UNITS_PER_WORKER)))
 
 
-def _share(table: TaskTable, number: int, n_segments: int) -> TaskTable:
-    """Return the tasks whose candidates fall into part *number*, with whole candidates."""
+def _shares(table: TaskTable, sharing: Sharing | None, n_segments: int) -> list[TaskTable]:
+    """Return the tasks in equal parts, with whole candidates and where it can be with whole groups."""
     if n_segments == 1:
-        return table
+        return [table]
+    if sharing is not None and sharing.matters(table):
+        return [table.only(rows) for rows in sharing.portions(table, n_segments)]
     first, last = table.candidates[0], table.candidates[-1] + 1
-    bounds = (first + (last - first) * part // n_segments for part in (number, number + 1))
-    low, high = (bisect_left(table.candidates, bound) for bound in bounds)
-    return table.rows(low, high)
+    bounds = (first + (last - first) * part // n_segments for part in range(n_segments + 1))
+    ends = [bisect_left(table.candidates, bound) for bound in bounds]
+    return [table.rows(start, end) for start, end in itertools.pairwise(ends)]
 
 
-def _ordered_groups(shares: Shares, target: float) -> list[tuple[str, list[int]]]:
+def _pieces(shares: Shares, sharing: Sharing | None, target: float, n_workers: int) -> list[Piece]:
+    """Return what the units run, in the order in which they start."""
+    dividers = {
+        name: Divider(sharing=sharing, table=table, pipeline=name)
+        for name, table in shares.items()
+        if sharing is not None and sharing.matters(table)
+    }
+    pieces = [
+        piece
+        for name, table in shares.items()
+        for piece in (
+            dividers[name].pieces(
+                Bounds(target=target, smallest=SMALLEST_UNIT_SECONDS, n_tasks=MAX_UNIT_TASKS, n_rows=len(table))
+            )
+            if name in dividers
+            else _slices(name, table, target)
+        )
+    ]
+    if not dividers:
+        return _ordered(pieces, target)
+    return balanced(pieces, dividers, lambda made: _ordered(made, target), n_workers)
+
+
+def _ordered(pieces: Sequence[Piece], target: float) -> list[Piece]:
     """
-    Return (pipeline, rows) of each unit: overlong tasks first, then all pipelines side by side.
+    Return the pieces in their order: overlong ones first, then all pipelines side by side.
 
-    A unit in the middle of its pipeline stands in the middle of the plan.
+    A piece in the middle of its pipeline stands in the middle of the plan.
     """
-    groups = [(name, rows) for name, table in shares.items() for rows in _groups(table, target)]
-    count = Counter(name for name, _ in groups)
+    count = Counter(piece.pipeline for piece in pieces)
     seen: Counter[str] = Counter()
     keyed = []
-    for position, (name, rows) in enumerate(groups):
-        seconds = sum(shares[name].seconds[t] for t in rows)
-        heavy = seconds > 2 * target
-        place = (seen[name] + 0.5) / count[name]
-        seen[name] += 1
-        keyed.append((not heavy, -seconds if heavy else place, position))
-    return [groups[position] for *_, position in sorted(keyed)]
+    for position, piece in enumerate(pieces):
+        heavy = piece.seconds > 2 * target
+        place = (seen[piece.pipeline] + 0.5) / count[piece.pipeline]
+        seen[piece.pipeline] += 1
+        keyed.append((not heavy, -piece.seconds if heavy else place, position))
+    return [pieces[position] for *_, position in sorted(keyed)]
 
 
-def _groups(table: TaskTable, target: float) -> Iterator[list[int]]:
+def _slices(pipeline: str, table: TaskTable, target: float) -> Iterator[Piece]:
     """
-    Divide the tasks of one pipeline into units of about *target* predicted seconds.
+    Divide the tasks of one pipeline that shares nothing into pieces of about *target* predicted seconds.
 
     Cell by cell, so that a unit reuses its rows; long candidates first; the last tenth of the tasks in
     small units, so that workers end together.
     """
     order = sorted(range(len(table)), key=lambda t: (table.cells[t], -table.seconds[t], t))
-    group: list[int] = []
+    bounds = Bounds(target=target, smallest=SMALLEST_UNIT_SECONDS, n_tasks=MAX_UNIT_TASKS, n_rows=len(order))
+    rows: list[int] = []
     seconds = 0.0
     for done, t in enumerate(order):
-        share = 1 if done < 0.7 * len(order) else 4 if done < 0.9 * len(order) else 16
-        limit = max(target / share, SMALLEST_UNIT_SECONDS)
-        if group and (seconds + table.seconds[t] > limit or len(group) >= MAX_UNIT_TASKS):
-            yield group
-            group, seconds = [], 0.0
-        group.append(t)
+        if rows and (seconds + table.seconds[t] > bounds.seconds_at(done) or len(rows) >= MAX_UNIT_TASKS):
+            yield Piece(pipeline=pipeline, rows=rows, seconds=seconds)
+            rows, seconds = [], 0.0
+        rows.append(t)
         seconds += table.seconds[t]
-    if group:
-        yield group
+    if rows:
+        yield Piece(pipeline=pipeline, rows=rows, seconds=seconds)

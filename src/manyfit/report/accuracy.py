@@ -13,6 +13,7 @@ from manyfit.model.keys import SegmentId, UnitId
 from manyfit.model.segment import Segment
 from manyfit.model.unit import Mode, Unit, root_of
 from manyfit.plan.costs import Accuracy, CostModel, stored_costs
+from manyfit.report.alone import is_as_alone
 
 MOST_TASKS = 5_000
 """Tasks that are compared: enough to judge by, few enough to wait for."""
@@ -66,6 +67,8 @@ def predicted_against_real(
 ) -> list[PipelineAccuracy]:
     """
     Compare what was predicted of finished tasks with what they took, by pipeline.
+
+    Tasks that were computed together with others are left out: what they took is a part of the whole.
 
     A pipeline that was planned before and after there was experience has two rows, the one from formulas first.
 
@@ -126,11 +129,21 @@ class _Plan:
             return 0
         n_tasks = 0
         for result in _succeeded(block.lines):
+            if not self._was_alone(unit, result):
+                continue
             one = sums.setdefault((unit.pipeline, self.costs.experience.n_tasks > 0), _Sums())
             one.n_learned = max(one.n_learned, self.costs.experience.n_tasks)
             self._add(one, unit, result)
             n_tasks += 1
         return n_tasks
+
+    def _was_alone(self, unit: Unit, result: Mapping[str, Any]) -> bool:
+        """Whether the result tells how long the task takes alone: predictions of single tasks say only that."""
+        rule = (result.get("fusion") or {}).get("rule", "")
+        of = self.segment.candidates[unit.candidates[result["index"]]]
+        if not rule or not self.costs.covers(of):
+            return not rule
+        return is_as_alone(self.costs, of, self.segment.cells[unit.cells[result["index"]]].n_train, rule)
 
     def _add(self, sums: _Sums, unit: Unit, result: Mapping[str, Any]) -> None:
         real, peak = sum(result["timings"].values()), result.get("peak_bytes") or 0

@@ -1,10 +1,10 @@
 """What to do about failures."""
 
 import re
-import shlex
 from collections.abc import Mapping
 
 from manyfit.model.result import FailureClass
+from manyfit.model.shell import quoted
 
 ADVICE: Mapping[FailureClass, str] = {
     FailureClass.USER: "correct the pipeline or the data (an imputer for missing values); then run again",
@@ -24,4 +24,4 @@ _COMMAND = re.compile(r"\bmanyfit (?:logs|resume|retry|run|work)\b")
 
 def for_sweep(advice: str, sweep: str) -> str:
     """Return *advice* with the sweep named in each of its commands, as a person calls it; unchanged for ""."""
-    return _COMMAND.sub(lambda command: f"{command[0]} {shlex.quote(sweep)}", advice) if sweep else advice
+    return _COMMAND.sub(lambda command: f"{command[0]} {quoted(sweep)}", advice) if sweep else advice

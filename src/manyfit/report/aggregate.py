@@ -42,13 +42,15 @@ def aggregated(frame: pl.LazyFrame, scores: Sequence[str], *, stds: Sequence[str
     """
     Return one row for each candidate on each split: means of *scores* and of the fit time, deviations of *stds*.
 
-    A deviation is that of a sample, `std_<column>`, and null for fewer than two scores. This sorts the
-    values of every group: give it the candidates that are shown where there are many.
+    And n_doubtful: results of fusion rules that are off. A deviation is that of a sample, `std_<column>`, and
+    null for fewer than two scores. This sorts the values of every group: give it the candidates that are
+    shown where there are many.
     """
     return frame.group_by(GROUP).agg(
         pl.col("pipeline").min(),
         pl.col("features").min(),
         *_counts(),
+        pl.col("doubtful").sum().cast(pl.Int64).alias("n_doubtful"),
         *(_mean(name).alias(name) for name in (*scores, "time_fit")),
         *(_std(name).alias(f"std_{name}") for name in stds),
     )

@@ -12,7 +12,9 @@ from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate
 from manyfit.model.keys import SegmentId, UnitId
 from manyfit.model.unit import root_of
+from manyfit.plan.choosing import SHARED_STEPS
 from manyfit.plan.costs import FLOOR_BYTES, Corrections, Experience, Trait, stored_costs
+from manyfit.report.alone import is_as_alone
 from manyfit.report.fitting import Fitted, accuracy_of, fit_correction
 from manyfit.report.frames import load_results
 from manyfit.report.lines import COLUMNS
@@ -24,7 +26,19 @@ MOST_TASKS = 1_000
 """Tasks that one correction is learned from; more would cost time and tell nothing new."""
 
 _TIMES = ("time_load", "time_fit", "time_predict", "time_score")
-_READ = {"key", "generation", "final", "segment", "unit", "index", "mode", "pipeline", "outcome", "peak_bytes"}
+_READ = {
+    "key",
+    "generation",
+    "final",
+    "segment",
+    "unit",
+    "index",
+    "mode",
+    "pipeline",
+    "outcome",
+    "peak_bytes",
+    "fused_by",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +146,16 @@ def finished_tasks(store: Store, families: Families) -> list[Finished]:
     """
     Return finished tasks of *store*, also those that left the sweep: at most `MOST_TASKS` of each pipeline.
 
-    Tasks of plans that did not keep what their predictions were made from are left out.
+    Tasks of plans that did not keep what their predictions were made from are left out, and those that were
+    computed together with others, which took each of them a part of the whole.
     """
     leave_out = frozenset(COLUMNS) - _READ - set(_TIMES)
     frame = load_results(store, current=False, leave_out=leave_out).frame
     seconds = pl.sum_horizontal(*_TIMES)
-    rows = frame.filter((pl.col("outcome") == "succeeded") & (pl.col("mode") != "score") & (seconds > 0)).select(
-        "key", "pipeline", "segment", "unit", "index", "peak_bytes", seconds.alias("seconds")
+    rule = pl.col("fused_by").fill_null("")
+    teaches = (pl.col("outcome") == "succeeded") & (pl.col("mode") != "score") & (seconds > 0)
+    rows = frame.filter(teaches & rule.is_in(["", SHARED_STEPS])).select(
+        "key", "pipeline", "segment", "unit", "index", "peak_bytes", seconds.alias("seconds"), rule.alias("rule")
     )
     few = rows.join(_last_keys(rows), on="pipeline").filter(pl.col("key") <= pl.col("last")).drop("last")
     chosen = few.collect(engine="streaming").sort("key").group_by("pipeline", maintain_order=True).head(MOST_TASKS)
@@ -165,9 +182,9 @@ def _read(store: Store, families: Families, rows: pl.DataFrame) -> Iterator[Fini
         for row in part.iter_rows(named=True):
             unit = units[root_of(UnitId(row["unit"]))]
             candidate = segment.candidates[unit.candidates[row["index"]]]
-            if not costs.covers(candidate):
-                continue
             n_train = segment.cells[unit.cells[row["index"]]].n_train
+            if not costs.covers(candidate) or not is_as_alone(costs, candidate, n_train, row["rule"]):
+                continue
             yield Finished(
                 candidate=candidate,
                 traits=costs.traits(candidate, n_train),

@@ -1,21 +1,23 @@
 """Failed tasks, grouped by cause, each group with what to do next."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from manyfit.contracts.store import Store
 from manyfit.model.errors import told
-from manyfit.model.keys import WorkerId
+from manyfit.model.keys import UnitId, WorkerId
 from manyfit.model.result import FailureClass, Outcome
 from manyfit.report.advice import ADVICE
+from manyfit.report.evidence import Evidence, Line, evidence_of
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import label_of
 
-_EXAMPLE = ("key", "pipeline", "params", "split", "fold", "seed", "failure_error", "failure_message")
+_LINE = ("unit", "epoch", "index", "attempt")
+_EXAMPLE = ("key", *_LINE, "pipeline", "params", "split", "fold", "seed", "failure_error", "failure_message")
 _READ = NEEDED | {*_EXAMPLE, "outcome", "worker", "failure_class", "failure_fingerprint"}
 _CAUSE = ("failure_class", "failure_fingerprint")
 _FORGIVEN = [outcome.value for outcome in (Outcome.LOST, Outcome.PREEMPTED)]
@@ -26,10 +28,10 @@ class FailureGroup:
     """
     Failed tasks with one cause.
 
-    `key`, `label`, `error` and `message` are those of one example: the task with the smallest key. `pipelines` are
-    all that have the failure; `do` is the next step. `host` is where all of them failed, "" when they failed on
-    several hosts, or when the sweep never ran on another. `n_forgiven` counts attempts of these tasks that were
-    not charged: the host was to blame, or the worker was told to leave.
+    `key`, `label`, `error`, `message` and `evidence` are those of one example: the task with the smallest key.
+    `pipelines` are all that have the failure; `do` is the next step. `host` is where all of them failed, "" when
+    they failed on several hosts, or when the sweep never ran on another. `n_forgiven` counts attempts of these
+    tasks that were not charged: the host was to blame, or the worker was told to leave.
     """
 
     cls: FailureClass
@@ -43,6 +45,7 @@ class FailureGroup:
     do: str
     host: str = ""
     n_forgiven: int = 0
+    evidence: Evidence = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -74,7 +77,13 @@ def failures(store: Store) -> list[FailureGroup]:
     rows = list(ordered.collect(engine="streaming").iter_rows(named=True))
     hosts = {view.info.id: view.info.host for view in store.snapshot().workers} if rows else {}
     forgiven = _forgiven(store, failed) if rows else {}
-    return [_group(row, hosts, forgiven) for row in rows]
+    evidence = evidence_of(store, {_line(row["example"]) for row in rows})
+    return [_group(row, hosts, forgiven, evidence) for row in rows]
+
+
+def _line(example: Mapping[str, Any]) -> Line:
+    unit, epoch, index, attempt = (example[name] for name in _LINE)
+    return UnitId(unit), epoch, index, attempt
 
 
 def _forgiven(store: Store, failed: pl.LazyFrame) -> Mapping[tuple[str, str], int]:
@@ -87,7 +96,10 @@ def _forgiven(store: Store, failed: pl.LazyFrame) -> Mapping[tuple[str, str], in
 
 
 def _group(
-    row: Mapping[str, Any], hosts: Mapping[WorkerId, str], forgiven: Mapping[tuple[str, str], int]
+    row: Mapping[str, Any],
+    hosts: Mapping[WorkerId, str],
+    forgiven: Mapping[tuple[str, str], int],
+    evidence: Mapping[Line, Evidence],
 ) -> FailureGroup:
     example = row["example"]
     cls = FailureClass(row["failure_class"] or "crash")
@@ -104,6 +116,7 @@ def _group(
         do=ADVICE[cls],
         host=found.pop() if len(found) == 1 and len(set(hosts.values())) > 1 else "",
         n_forgiven=forgiven.get((row["failure_class"], row["failure_fingerprint"]), 0),
+        evidence=evidence[_line(example)],
     )
 
 

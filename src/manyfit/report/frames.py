@@ -7,6 +7,8 @@ from typing import Literal, overload
 import polars as pl
 
 from manyfit.contracts.store import Store
+from manyfit.model.audit import pattern_of
+from manyfit.model.control import rules_off
 from manyfit.model.errors import NotFound
 from manyfit.report.bases import Base, Epochs, Ranking, read_base
 from manyfit.report.lines import COLUMNS, Chunk, chunks
@@ -42,9 +44,10 @@ def results_frame(store: Store, *, lazy: bool = False, current: bool = True) -> 
     """
     Return the accepted results of *store*, one row for each task, in no particular order.
 
-    Columns are those of `manyfit.report.lines.COLUMNS`, then `<set>_<metric>` scores and `n_<set>` row
-    counts; what a task does not have is null. With `current=False` there is one row for each accepted attempt,
-    also those that were tried again, that a later generation replaced and of tasks that left the sweep.
+    Columns are those of `manyfit.report.lines.COLUMNS`, `doubtful` (computed by a fusion rule that an audit
+    switched off), then `<set>_<metric>` scores and `n_<set>` row counts; what a task does not have is null.
+    With `current=False` there is one row for each accepted attempt, also those that were tried again, that a
+    later generation replaced and of tasks that left the sweep.
     A lazy frame scans the compacted part only when it is collected.
     """
     frame = load_results(store, current=current).frame
@@ -57,7 +60,7 @@ def load_results(store: Store, *, current: bool = True, leave_out: frozenset[str
     bases = [read_base(path) for path in store.bases()]
     tables = PlanTables(store, with_params="params" not in leave_out)
     tail = list(chunks(store.accepted(covered_epochs(bases)), tables, leave_out=leave_out))
-    frame = _joined(bases, tail, leave_out)
+    frame = _joined(bases, tail, leave_out, rules_off(store.entries()))
     complete = False
     if current:
         removed = removed_tasks(store)
@@ -101,13 +104,22 @@ def _sets(bases: Iterable[Base], tail: Iterable[Chunk]) -> tuple[str, ...]:
     return tuple(sorted({name for part in parts for name in part.sets}))
 
 
-def _joined(bases: Sequence[Base], tail: Sequence[Chunk], leave_out: frozenset[str]) -> pl.LazyFrame:
+def _joined(
+    bases: Sequence[Base], tail: Sequence[Chunk], leave_out: frozenset[str], off: frozenset[str]
+) -> pl.LazyFrame:
     fixed = {name: dtype for name, dtype in COLUMNS.items() if name not in leave_out}
     parts = [pl.scan_parquet(base.path).drop(leave_out, strict=False) for base in bases]
     parts += [chunk.frame.lazy() for chunk in tail]
     joined = pl.concat([pl.LazyFrame(schema=fixed), *parts], how="diagonal")
     pairs = [f"{name}_{metric}" for name, metric in _pairs(bases, tail)]
-    return joined.select(*fixed, *pairs, *(f"n_{name}" for name in _sets(bases, tail)))
+    doubtful = [] if "fused_by" in leave_out else [_doubtful(off)]
+    return joined.select(*fixed, *doubtful, *pairs, *(f"n_{name}" for name in _sets(bases, tail)))
+
+
+def _doubtful(off: frozenset[str]) -> pl.Expr:
+    # Never stored: an audit may come long after the results were compacted.
+    used = pl.col("fused_by").str.contains(pattern_of(off)).fill_null(False) if off else pl.lit(False)
+    return used.alias("doubtful")
 
 
 def _superseding(bases: Iterable[Base], tail: Iterable[Chunk]) -> bool:

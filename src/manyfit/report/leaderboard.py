@@ -14,7 +14,7 @@ from manyfit.report.frames import NEEDED, Results, load_results, ranking_of
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import PlanTables, label_of, removed_tasks, segments_of
 
-_READ = NEEDED | {*GROUP, "pipeline", "features", "params", "outcome", "time_fit"}
+_READ = NEEDED | {*GROUP, "pipeline", "features", "params", "outcome", "fused_by", "time_fit"}
 LEAVE_OUT = frozenset(COLUMNS) - _READ
 
 GreaterIsBetter = Callable[[str], bool]
@@ -40,10 +40,11 @@ def leaderboard(
 
     Columns: rank (in its split), pipeline, params (as shown), split, variant, features, set, score, std, the other
     metrics on the same set (mean), the ranking metric on the other sets as `<set>_<metric>`, n_done, n_planned,
-    n_failed, time_fit (mean seconds), candidate_key. `score` is the mean of *metric* (the sweep's own when None)
-    over folds and seeds, on the set "cv" where the split has it, else "validate", else the first other
-    set that is not "train". Equal scores stand in the order of their candidate keys, candidates without
-    a score last. Raises `NotFound` for a metric, split or pipeline that no result has, when there are results.
+    n_failed, n_doubtful (of fusion rules that an audit switched off), time_fit (mean seconds), candidate_key.
+    `score` is the mean of *metric* (the sweep's own when None) over folds and seeds, on the set "cv" where the
+    split has it, else "validate", else the first other set that is not "train". Equal scores stand in the order
+    of their candidate keys, candidates without a score last. Raises `NotFound` for a metric, split or pipeline
+    that no result has, when there are results.
     """
     metric = metric or ranking_of(store).rank_by
     results = load_results(store, leave_out=LEAVE_OUT)
@@ -157,6 +158,7 @@ def _shaped(ranked: pl.DataFrame, results: Results, metric: str) -> pl.DataFrame
         "n_done",
         "n_planned",
         "n_failed",
+        "n_doubtful",
         "time_fit",
         "candidate_key",
     )

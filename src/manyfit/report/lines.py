@@ -45,6 +45,8 @@ COLUMNS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "time_predict": pl.Float64,
     "time_score": pl.Float64,
     "peak_bytes": pl.Int64,
+    "fused_by": pl.String,
+    "guarantee": pl.String,
     "failure_class": pl.String,
     "failure_error": pl.String,
     "failure_message": pl.String,
@@ -155,6 +157,7 @@ def _schema(
         "timings": pl.Struct(dict.fromkeys(TIMINGS, pl.Float64)),
         "peak_bytes": pl.Int64,
         "failure": pl.Struct(dict.fromkeys(FAILURE, pl.String)),
+        "fusion": pl.Struct({"rule": pl.String, "guarantee": pl.String}),
         "warnings": pl.List(pl.String),
         "details": pl.String,
         "artifacts": pl.String,
@@ -201,6 +204,8 @@ def _block_table(blocks: Sequence[AcceptedBlock], places: Sequence[Place]) -> pl
 def _flat(frame: pl.DataFrame, leave_out: frozenset[str]) -> list[pl.Expr]:
     flat = {
         **{f"time_{name}": pl.col("timings").struct.field(name) for name in TIMINGS},
+        "fused_by": pl.col("fusion").struct.field("rule"),
+        "guarantee": pl.col("fusion").struct.field("guarantee"),
         "failure_class": pl.col("failure").struct.field("cls"),
         **{f"failure_{name}": pl.col("failure").struct.field(name) for name in FAILURE[1:]},
         "finished_at": (pl.col("finished_at") * 1e6).round().cast(pl.Int64).cast(FINISHED),

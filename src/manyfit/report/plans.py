@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 
+from manyfit.plan.fused import FusionSummary
 from manyfit.plan.summary import PipelineSummary, PlanSummary, SplitSummary
 from manyfit.report.texts import show_bytes, show_duration, show_factor
 
@@ -71,6 +72,56 @@ def _lessons(row: PipelineSummary) -> Sequence[str]:
     return (*factors, show_bytes(row.peak_bytes) if row.peak_bytes else "-")
 
 
+MATTERS = 0.05
+"""The part of the predicted seconds that has to be saved before the summary mentions it."""
+
+
+def fused_line(summary: PlanSummary) -> str:
+    """Return the line about what is saved by computing tasks together, "" when that is next to nothing."""
+    if summary.alone_seconds - summary.cost_seconds < max(MATTERS * summary.alone_seconds, 0.05):
+        return ""
+    alone, together = show_duration(summary.alone_seconds), show_duration(summary.cost_seconds)
+    return f"fused: {alone} alone, {together} together"
+
+
+FUSION_HEADERS = ("pipeline", "rule", "candidates", "tasks", "alone", "together", "guarantee")
+
+
+def fusion_text(summary: PlanSummary) -> str:
+    """Return what tasks share, and what they do not with the reason; 80 columns or less for usual names."""
+    if not summary.fusion:
+        return f"nothing is fused{': ' + summary.not_fused if summary.not_fused else ''}"
+    table = [FUSION_HEADERS, *(_fusion_row(row) for row in summary.fusion)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["what is fused, and why not", _aligned(table[0], widths, texts=(0, 1, 6))]
+    for row, cells in zip(summary.fusion, table[1:], strict=True):
+        lines += [_aligned(cells, widths, texts=(0, 1, 6)), f"  {_why(row)}"]
+    return "\n".join(lines)
+
+
+def _fusion_row(row: FusionSummary) -> tuple[str, ...]:
+    return (
+        row.pipeline,
+        row.rule or "-",
+        f"{row.n_candidates:,}",
+        f"{row.n_tasks:,}",
+        show_duration(row.alone_seconds),
+        show_duration(row.seconds),
+        row.guarantee or "-",
+    )
+
+
+def _why(row: FusionSummary) -> str:
+    of = f"{row.estimator}{'' if row.last else ' of these'}: " if row.estimator else ""
+    return f"{of}shares {row.shares}" if row.rule else f"{of}alone, {row.reason}"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int], texts: Sequence[int] = (0,)) -> str:
+    """Return one line of a table; columns other than *texts* are aligned at the right."""
+    pairs = enumerate(zip(cells, widths, strict=True))
+    return "  ".join(cell.ljust(w) if i in texts else cell.rjust(w) for i, (cell, w) in pairs).rstrip()
+
+
 def closing(summary: PlanSummary) -> str:
     """Return the line about time, disk and memory."""
     workers = "1 worker" if summary.n_workers == 1 else f"{summary.n_workers} workers"
@@ -84,23 +135,31 @@ def plan_text(summary: PlanSummary) -> str:
     """Return the plan as plain text, 80 columns or less for usual names."""
     table = [headers(summary), *rows(summary)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in table
-    ]
+    lines = [_aligned(row, widths) for row in table]
+    fused = [line] if (line := fused_line(summary)) else []
     warnings = [f"warning: {warning}" for warning in summary.warnings]
-    return "\n".join([headline(summary), *lines, *split_lines(summary), closing(summary), *warnings])
+    return "\n".join([headline(summary), *lines, *split_lines(summary), *fused, closing(summary), *warnings])
 
 
 def plan_html(summary: PlanSummary) -> str:
-    """Return the plan as a small HTML table for notebooks."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in headers(summary))
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(summary)
-    )
+    """Return the plan as small HTML tables for notebooks, with what is fused and why not."""
     splits = "".join(f"<p>{html.escape(line)}</p>" for line in split_lines(summary))
     warnings = "".join(f"<p>warning: {html.escape(warning)}</p>" for warning in summary.warnings)
+    fused = f"<p>{html.escape(line)}</p>" if (line := fused_line(summary)) else ""
     return (
-        f"<p>{html.escape(headline(summary))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"{splits}<p>{html.escape(closing(summary))}</p>{warnings}"
+        f"<p>{html.escape(headline(summary))}</p>{_html_table(headers(summary), rows(summary))}"
+        f"{splits}{fused}<p>{html.escape(closing(summary))}</p>{_fusion_html(summary)}{warnings}"
     )
+
+
+def _fusion_html(summary: PlanSummary) -> str:
+    if not summary.fusion:
+        return ""
+    table = [(*_fusion_row(row), _why(row)) for row in summary.fusion]
+    return f"<details><summary>what is fused</summary>{_html_table((*FUSION_HEADERS, 'why'), table)}</details>"
+
+
+def _html_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    lines = ("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"

@@ -11,6 +11,7 @@ from manyfit.contracts.store import Store
 from manyfit.model.control import Entry, Pause
 from manyfit.model.keys import SegmentId, UnitId
 from manyfit.model.lease import EndKind, TaskMark
+from manyfit.model.shell import quoted
 from manyfit.model.snapshot import Snapshot, WorkerView
 from manyfit.model.terms import Needs
 from manyfit.model.worker import WorkerState
@@ -191,7 +192,7 @@ def _held(found: Situation, pipeline: str) -> Reason:
     reason = found.snapshot.held[pipeline]
     by = _said_by(_last_pause(found.entries, pipeline))
     why = f"pipeline {pipeline} is paused{by}{f': {reason}' if reason else ''}"
-    return Reason(cause=Cause.HELD, why=why, do=f"manyfit resume --pipeline {pipeline}")
+    return Reason(cause=Cause.HELD, why=why, do=f"manyfit resume --pipeline {quoted(pipeline)}")
 
 
 def paused_text(entries: Sequence[Entry]) -> str:

@@ -14,8 +14,8 @@ from manyfit.report.frames import load_results, results_frame
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import label_of
 
-_FIRST = ("pipeline", "params", "split", "variant", "features", "n_done", "n_failed")
-_READ = {*GROUP, "key", "generation", "final", "pipeline", "features", "params", "outcome", "time_fit"}
+_FIRST = ("pipeline", "params", "split", "variant", "features", "n_done", "n_failed", "n_doubtful")
+_READ = {*GROUP, "key", "generation", "final", "pipeline", "features", "params", "outcome", "fused_by", "time_fit"}
 
 
 ORDER = ("split", "variant", "pipeline", "candidate_key", "fold", "seed")

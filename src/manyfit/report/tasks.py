@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from manyfit.contracts.accepted import UnitState
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
-from manyfit.model.control import AddSegment, Cancel, Entry
+from manyfit.model.control import AddSegment, Cancel, Entry, rules_off
 from manyfit.model.errors import NotFound, UserError
 from manyfit.model.keys import SegmentId, TaskKey, UnitId, WorkerId, task_key
 from manyfit.model.lease import End, TaskMark
@@ -110,6 +110,7 @@ class _Facts:
     waits: Callable[[], Situation]
     priority: Mapping[SegmentId, int]
     sweep: str
+    off: frozenset[str]
 
 
 def describe(store: Store, key_prefix: str, *, sweep: str = "", n_tenant: int | None = None) -> TaskView:
@@ -144,6 +145,7 @@ def describe(store: Store, key_prefix: str, *, sweep: str = "", n_tenant: int | 
         },
         waits=lambda: situation(store, n_tenant=n_tenant),
         sweep=sweep,
+        off=rules_off(store.entries()),
     )
     return _view(facts)
 
@@ -223,6 +225,7 @@ def task_result(body: Mapping[str, Any]) -> TaskResult:
         peak_bytes=body.get("peak_bytes") or 0,
         warnings=tuple((category, text, count) for category, text, count in body.get("warnings") or ()),
         details=body.get("details") or {},
+        fusion=body.get("fusion") or {},
         artifacts=body.get("artifacts") or {},
         failure=None if failure is None else _failure(failure),
     )
@@ -296,6 +299,7 @@ def _why(facts: _Facts, state: TaskState) -> Iterator[str]:
     match state:
         case TaskState.DONE:
             yield "its result is accepted"
+            yield from _why_fused(facts)
         case TaskState.FAILED:
             yield from _why_failed(facts)
         case TaskState.RUNNING:
@@ -308,6 +312,24 @@ def _why(facts: _Facts, state: TaskState) -> Iterator[str]:
             yield from _why_pending(facts)
         case _:
             assert_never(state)
+
+
+def _why_fused(facts: _Facts) -> Iterator[str]:
+    fusion = facts.attempts[-1].fusion if facts.attempts else {}
+    if not fusion:
+        return
+    n_others = fusion["n_tasks"] - 1
+    others = "1 other task" if n_others == 1 else f"{n_others:,} other tasks"
+    rules = fusion["rule"].split("+")
+    by = f"rule {rules[0]}" if len(rules) == 1 else f"rules {' and '.join(rules)}"
+    yield f"it was computed together with {others} by the {by}, whose promise is {fusion['guarantee']}"
+    off = [rule for rule in rules if rule in facts.off]
+    if off:
+        yield for_sweep(
+            f"it is doubtful: an audit switched {' and '.join(off)} off; next: manyfit retry"
+            + "".join(f" --rule {rule}" for rule in off),
+            facts.sweep,
+        )
 
 
 def _why_cancelled(facts: _Facts) -> str:

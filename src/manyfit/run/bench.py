@@ -10,7 +10,7 @@ from manyfit.contracts.executor import Executor, ExecutorFactory, Finished, Star
 from manyfit.model.errors import DataChanged, MissingExtra, UserError
 from manyfit.model.result import Failure, FailureClass, Outcome
 from manyfit.run.failures import failure_of, failure_to_json, fingerprint
-from manyfit.run.guard import Guard, MemoryBound, TaskTimeout
+from manyfit.run.guard import MOST_SHARED, Guard, MemoryBound, TaskTimeout
 from manyfit.run.messages import SPENT, Frame, Kind, Order, encode_result, started_frame_of
 
 _KEPT_EXECUTORS = 2
@@ -38,16 +38,19 @@ class Bench:
         self._clock = clock
         self._stopped = stopped
         self._executors: dict[str, Executor] = {}
+        self._fuse = True
 
     def carry_out(self, order: Order) -> Iterator[Frame]:
         """
         Yield the frames of *order* as they come about; the last is COMPLETE or REFUSED.
 
         An executor that raises is called again with the tasks that are left, so that one task costs
-        no other anything. After a task that was interrupted and left something running the order ends
-        early, as SPENT: what is left of it is for another runner.
+        no other anything; when several were in progress together, they now run one by one. After a task
+        that was interrupted and left something running the order ends early, as SPENT: what is left of
+        it is for another runner.
         """
         todo = {task.index: task for task in order.work.tasks}
+        self._fuse = order.work.fuse
         while todo and not self._stopped(order.serial):
             try:
                 yield from self._attempt(order, todo)
@@ -60,7 +63,7 @@ class Bench:
         yield Frame(Kind.COMPLETE, order.serial)
 
     def _attempt(self, order: Order, todo: dict[int, WorkTask]) -> Iterator[Frame]:
-        """Run the executor once over *todo*; at least one task leaves *todo*, unless it was stopped."""
+        """Run the executor once over *todo*; a task leaves it, unless it was stopped or a group has failed."""
         running: dict[int, WorkTask] = {}
         n_before = len(todo)
         try:
@@ -70,6 +73,9 @@ class Bench:
             raise
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; a task is charged
             self._guard.leave()
+            if len(running) > 1 and self._fuse:
+                self._fuse = False
+                return
             failure = self._blame(error, order)
             yield from self._fail(running or _first(todo), failure, todo)
             return
@@ -79,21 +85,25 @@ class Bench:
     def _events(self, order: Order, todo: dict[int, WorkTask], running: dict[int, WorkTask]) -> Iterator[Frame]:
         """Yield frames for what the executor yields, and keep *todo* and *running* true."""
         limits, guard = order.work.header.limits, self._guard
-        work = replace(order.work, tasks=tuple(todo.values()))
+        work = replace(order.work, tasks=tuple(todo.values()), fuse=self._fuse)
         events = iter(self._executor(order).execute(work))
         while (event := guard.step(events)) is not None:
             if isinstance(event, Started):
-                if not running and self._stopped(order.serial):
+                running.clear()
+                if self._stopped(order.serial):
+                    guard.leave()
                     return
                 running.update((index, todo[index]) for index in event.indices)
                 yield started_frame_of(event.indices)
-                guard.enter(len(event.indices), limits)
+                guard.enter(min(len(running), MOST_SHARED), limits)
                 continue
             task = todo[event.index]
             frame = self._finished(task, event)
             del todo[event.index]
             running.pop(event.index, None)
-            if not running:
+            if running:
+                guard.enter(1, limits)
+            else:
                 guard.leave()
             yield frame
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from manyfit.contracts.store import Store
-from manyfit.model.control import AddSegment, Cancel, Compacted, Entry, Pause, Resume, SetTerms, Stop
+from manyfit.model.control import AddSegment, Audit, Cancel, Compacted, Entry, Pause, Resume, SetTerms, Stop
 from manyfit.model.errors import PositionTaken
 from manyfit.model.keys import SegmentId, TaskKey
 
@@ -16,7 +16,8 @@ class ChainView:
 
     `cancelled` are the keys of cancellations since the last `take_cancelled`; None stands for all
     tasks. `held` are paused pipelines with the reason. `decided` are pipelines that were paused since
-    the last change of the plan: people have looked at them, or are about to.
+    the last change of the plan: people have looked at them, or are about to. `off` are fusion rules that
+    audits switched off.
     """
 
     paused: bool = False
@@ -26,6 +27,7 @@ class ChainView:
     begun: bool = False
     held: dict[str, str] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
+    off: set[str] = field(default_factory=set)
     _cancelled: list[frozenset[TaskKey] | None] = field(default_factory=list)
 
     def read(self, store: Store) -> bool:
@@ -73,6 +75,8 @@ class ChainView:
             case AddSegment(segment=segment):
                 self.segments.append(segment)
                 self.decided.clear()
+            case Audit(certificate=certificate):
+                self.off.update(certificate.off)
             case Compacted() | SetTerms():
                 pass
             case _:

@@ -187,9 +187,10 @@ def retry(
     n_workers: int,
     memory_factor: float = 1.0,
     time_factor: float = 1.0,
+    alone: bool = False,
 ) -> int:
     """
-    Run these failed or cancelled tasks again, with fresh attempts, and return how many.
+    Run these tasks again, with fresh attempts, and return how many; *alone*: none together with others.
 
     *memory_factor* and *time_factor* multiply the limits of the tasks that run again; the cap, up to
     which a task that runs out of memory is given more, grows with the memory. Raises `Refused` when there
@@ -197,7 +198,7 @@ def retry(
     """
     header = last_header(store)
     limits = multiplied(header.limits, memory_factor, time_factor)
-    header = replace(header, limits=limits, supersedes={})
+    header = replace(header, limits=limits, supersedes={}, alone=alone)
     return again(store, frozenset(keys), header, n_workers=n_workers, mode=Mode.FIT)
 
 

@@ -14,6 +14,7 @@ from manyfit.contracts.store import Store
 from manyfit.model.control import AddSegment, Compacted, Entry
 from manyfit.model.errors import Refused, StoreCorrupt
 from manyfit.model.keys import UnitId
+from manyfit.model.shell import quoted
 
 ARTIFACTS = "artifacts/"
 _CHUNK = 1 << 20
@@ -101,7 +102,7 @@ def require_quiet(source: Store) -> None:
         more = f" and {len(held) - 1} more" if len(held) > 1 else ""
         raise Refused(
             f"worker {view.info.id} on {view.info.host} holds unit {unit} of {source.sweep}{more}; pause the sweep"
-            f" first, so that nothing changes while it is copied: manyfit pause {source.url}"
+            f" first, so that nothing changes while it is copied: manyfit pause {quoted(source.url)}"
         )
 
 

@@ -123,6 +123,23 @@ class ForkedRunner:
 
     # -- the Runner protocol -----------------------------------------------------------------------
 
+    def warm(self, executor: str) -> None:
+        """Start a runner with *executor* imported, ahead of the first order. Raises OSError."""
+        if self._child is None:
+            self._fork(executor)
+
+    def is_warm(self) -> bool:
+        """Whether the executor has been imported: an order begins within milliseconds."""
+        return self._link is not None and self._ready_until is None
+
+    def abandon(self) -> None:
+        """In a forked child of the owner: close what was inherited, and leave the processes to the owner."""
+        if self._link is not None:
+            self._link.close()
+        if self._child is not None:
+            self._child.close()
+        self._link, self._template, self._child, self._scratch = None, None, None, None
+
     def attach(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         if self._link is not None:

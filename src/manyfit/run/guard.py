@@ -36,6 +36,10 @@ class MemoryBound(enum.Enum):
     """The worker looks at the memory a few times a second, and kills the runner above the limit."""
 
 
+MOST_SHARED = 2
+"""A group has the time of so many tasks until its first result: what they share, and one task of its own."""
+
+
 class TaskTimeout(BaseException):
     """
     The task in progress has used up its wall time.

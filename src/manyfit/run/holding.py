@@ -59,6 +59,7 @@ class Holding:
         self._alone = _carried(lease, segment)
         self._first = {index: None for index in self._open if index not in self._alone}
         self._hunt = Hunt()
+        self._separately: set[int] = set()
         self.away: dict[int, int] = {}
         """Tasks given back, with the attempts charged to them."""
         self.in_progress: tuple[int, ...] = ()
@@ -92,8 +93,9 @@ class Holding:
         return self.lease.deaths >= MOST_DEATHS and len(self._open) >= 2
 
     def divisible(self) -> bool:
-        """Whether the rest may be given to two: a hunt for the killer is brought to its end first."""
-        return len(self._open) >= 2 and not self._hunt.next(self._open)
+        """Whether the rest may be given to two: a hunt, and what runs one by one, is brought to its end first."""
+        in_pieces = bool(self._hunt.next(self._open)) or not self._separately.isdisjoint(self._open)
+        return len(self._open) >= 2 and not in_pieces
 
     @property
     def n_tried(self) -> int:
@@ -123,8 +125,10 @@ class Holding:
             return Portion(indices=(index,), alone=True, memory_bytes=memory_bytes)
         return None
 
-    def work(self, portion: Portion, inputs: Mapping[int, Mapping[str, Any]]) -> Work:
-        """Return *portion* as a runner is asked to do it."""
+    def work(
+        self, portion: Portion, inputs: Mapping[int, Mapping[str, Any]], off: frozenset[str] = frozenset()
+    ) -> Work:
+        """Return *portion* as a runner is asked to do it, without the fusion rules that are *off*."""
         header = self.segment.header
         if portion.memory_bytes is not None:
             header = replace(header, limits=replace(header.limits, memory_bytes=portion.memory_bytes))
@@ -133,13 +137,15 @@ class Holding:
             mode=self.unit.mode,
             tasks=[self.task(index) for index in portion.indices],
             inputs={index: inputs[index] for index in portion.indices if index in inputs},
+            fuse=not header.alone and self._separately.isdisjoint(portion.indices),
+            without=off,
         )
 
     # -- what happens ------------------------------------------------------------------------------
 
     def start(self, indices: Sequence[int]) -> None:
-        """Note that the tasks are in progress."""
-        self.in_progress += tuple(indices)
+        """Note that the tasks are in progress, and no others."""
+        self.in_progress = tuple(indices)
 
     def succeed(self, index: int) -> None:
         """Settle the task as done."""
@@ -186,6 +192,18 @@ class Holding:
             self._first.pop(index, None)
         self._n_again += 1
         self._hunt.died(together)
+
+    def separate(self, together: Sequence[int]) -> bool:
+        """
+        Note that tasks in progress together went beyond a limit; True when they are to run one by one now.
+
+        False for a single task, and for tasks that ran together although they were to run one by one.
+        """
+        if len(together) < 2 or not self._separately.isdisjoint(together):
+            return False
+        self._separately.update(together)
+        self._n_again += 1
+        return True
 
     def cancel(self, indices: Iterable[int]) -> None:
         """Settle tasks that a person cancelled."""

@@ -127,6 +127,8 @@ def order_to_json(order: Order, *, with_header: bool) -> bytes:
         "candidate_of": [candidate_at[task.candidate.variant, task.candidate.key] for task in work.tasks],
         "cell_of": [cell_at[task.cell.key] for task in work.tasks],
         "inputs": [[index, dict(inputs)] for index, inputs in work.inputs.items()],
+        "fuse": work.fuse,
+        "without": sorted(work.without),
     }
     body = _encode(value).encode()
     return LENGTH.pack(len(body)) + body
@@ -146,6 +148,8 @@ def order_from_json(body: bytes, headers: dict[str, SegmentHeader]) -> Order:
         mode=Mode(value["mode"]),
         tasks=tasks,
         inputs=dict(value["inputs"]),
+        fuse=value["fuse"],
+        without=frozenset(value["without"]),
     )
     return Order(serial=value["serial"], segment=value["segment"], work=work)
 

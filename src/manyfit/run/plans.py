@@ -25,7 +25,7 @@ class Plans:
     def holding(self, lease: Lease) -> Holding:
         """Return *lease* with its unit and segment. Raises `NotFound` and what the store raises."""
         root = root_of(lease.unit)
-        if not any(root in units for _, units in self._known.values()):
+        if self._chain.position < lease.position or not any(root in units for _, units in self._known.values()):
             self._chain.read(self._store)
         for segment_id in segment_of(root, self._chain.segments):
             segment, units = self._segment(segment_id)

@@ -11,6 +11,7 @@ from manyfit.model.keys import TaskKey
 from manyfit.model.result import Failure, FailureClass, Outcome
 from manyfit.run import failures
 from manyfit.run.crowd import Alone
+from manyfit.run.guard import MOST_SHARED
 from manyfit.run.holding import Charge, Holding, Portion
 from manyfit.run.messages import Frame, Kind, Order, encode_result, started_indices
 from manyfit.run.result_lines import line, line_of, with_limit
@@ -43,7 +44,8 @@ class Tending:
     `serial` numbers orders; `inputs` are artifacts of earlier results. The caller calls `advance`,
     waits for events, and hands what `absorb` and `check` return to the store. `why_held` says why the
     pipeline should be held, once that is seen. `elsewhere` tells whether a host other than this one is
-    at work: a host is only given up where others can take over.
+    at work: a host is only given up where others can take over. `rules_off` tells which fusion rules are
+    off when an order begins.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Tending:
         place: Workplace,
         serials: Callable[[], int],
         elsewhere: Callable[[], bool],
+        rules_off: Callable[[], frozenset[str]] = frozenset,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
@@ -68,6 +71,8 @@ class Tending:
         self._place = place
         self._serials = serials
         self._elsewhere = elsewhere
+        self._rules_off = rules_off
+        self._off: frozenset[str] = frozenset()
         self._clock = clock
         self._monotonic = monotonic
         self._limits = holding.segment.header.limits
@@ -98,7 +103,8 @@ class Tending:
         return self._alone is not Alone.NOT_YET
 
     def _begin(self, portion: Portion) -> None:
-        work = self.holding.work(portion, self._inputs)
+        self._off = self._rules_off()
+        work = self.holding.work(portion, self._inputs, self._off)
         self._busy, self._limits = True, work.header.limits
         self.watch.begin(self._monotonic(), self._limits)
         # Headers are cached by this name: one with another limit needs another.
@@ -126,6 +132,7 @@ class Tending:
                     body = frame.body if own is None else with_limit(frame.body, own)
                     lines.append(line(body, self.holding.attempt(frame.number), final=True))
                     self.holding.succeed(frame.number)
+                    self._go_on()
             case Kind.STARTED:
                 self._started(started_indices(frame))
             case Kind.FAILED:
@@ -148,7 +155,13 @@ class Tending:
             self._rest()
             return
         self.holding.start(wanted)
-        self.watch.start(self._monotonic(), len(indices), self.holding.predicted_seconds())
+        n_shared = min(len(indices), MOST_SHARED)
+        self.watch.start(self._monotonic(), n_shared, self.holding.predicted_seconds())
+
+    def _go_on(self) -> None:
+        """Give those in progress together with a task that has ended the time of one more."""
+        if self.holding.in_progress:
+            self.watch.go_on(self._monotonic())
 
     def _failed(self, frame: Frame, lines: list[bytes]) -> None:
         """Take in a failure that the runner survived, with where and how long it ran."""
@@ -165,6 +178,7 @@ class Tending:
             charge = self.holding.fail(frame.number, cls, said["evidence"])
             self._note_failure((cls, said.get("fingerprint", "")), told(said["error"], said["message"]), charge)
         lines.append(line(encode_result(value), charge.attempt, final=charge.final))
+        self._go_on()
 
     def _note_failure(self, cause: tuple[FailureClass, str], words: str, charge: Charge) -> None:
         if charge.final:
@@ -186,7 +200,9 @@ class Tending:
     def _died(self, evidence: dict[str, Any], lines: list[bytes]) -> None:
         """Find out whom or what to blame for the death of the runner: the clock, the host, a group, a task."""
         suspects = self.holding.suspects()
-        if self.watch.terminated:
+        if self.watch.terminated and self.holding.separate(suspects):
+            pass
+        elif self.watch.terminated:
             end = {name: evidence[name] for name in _EXIT if name in evidence}
             failure = self._with_evidence(failures.timeout(self._limits.time_seconds, "SIGTERM"), end)
             lines += self._charge(self.holding.in_progress, failure)
@@ -196,7 +212,7 @@ class Tending:
                 lines += [self._excuse(index, failure, Outcome.LOST) for index in suspects]
             elif failure.cls is FailureClass.CRASH and len(suspects) > 1:
                 self.holding.suspect(suspects)
-            else:
+            elif not self.holding.separate(suspects):
                 lines += self._charge(suspects, failure)
         self._rest()
 
@@ -257,7 +273,8 @@ class Tending:
         blamed = self.holding.suspects()
         failure = self._with_evidence(failure)
         lines = self.absorb(self._runner.kill())
-        charged = self._charge([index for index in blamed if self.holding.is_left(index)], failure)
+        blamed = tuple(index for index in blamed if self.holding.is_left(index))
+        charged = [] if self.holding.separate(blamed) else self._charge(blamed, failure)
         self._rest()
         return lines + b"".join(charged)
 
@@ -297,6 +314,13 @@ class Tending:
             self._runner.stop()
         self.holding.cancel(index for index in cancelled if self.holding.is_left(index))
         return lines
+
+    def heed_rules(self) -> None:
+        """Where rules went off since the order began, end it after the task in progress: the rest begins anew."""
+        off = self._rules_off()
+        if self._busy and off != self._off:
+            self._off = off
+            self._runner.stop()
 
     def interrupt(self) -> bytes:
         """End the task in progress at once, charging nobody; return lines of what had just finished."""

@@ -32,11 +32,16 @@ class Watch:
         self._deadline = now + max(_QUIET_SECONDS, limits.time_seconds) + GRACE_SECONDS
 
     def start(self, now: float, n_tasks: int, predicted_seconds: float) -> None:
-        """Tasks are in progress together; with the first of a lease its time slice begins."""
+        """Tasks are in progress, with the time of *n_tasks*; with the first of a lease its time slice begins."""
         self.started_at = now
         self._deadline = now + self._limits.time_seconds * n_tasks + GRACE_SECONDS
         if self._slice_until == _NEVER:
             self._slice_until = now + min(_LONGEST_SLICE, max(_SHORTEST_SLICE, 2 * predicted_seconds))
+
+    def go_on(self, now: float) -> None:
+        """One of the tasks in progress together has ended: the next has its own time."""
+        self.started_at = now
+        self._deadline = now + self._limits.time_seconds + GRACE_SECONDS
 
     def rest(self) -> None:
         """Nothing is in progress."""

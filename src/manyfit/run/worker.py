@@ -257,6 +257,7 @@ class Worker:
             place=self._place,
             serials=self._serials,
             elsewhere=self._is_another_host_at_work,
+            rules_off=lambda: frozenset(self._chain.off),
             clock=self._clock,
             monotonic=self._monotonic,
         )
@@ -336,8 +337,9 @@ class Worker:
             time.sleep(_GATHER_SECONDS)
 
     def _obey(self, tending: Tending) -> None:
-        """Read the control chain and end what was cancelled."""
+        """Read the control chain, end what was cancelled, and have no rule applied that is off by now."""
         self._patiently(lambda: self._chain.read(self._store))
+        tending.heed_rules()
         for keys in self._chain.take_cancelled():
             self._record(tending, tending.cancel(keys))
 

@@ -25,7 +25,7 @@ from manyfit.model.segment import Segment
 from manyfit.model.snapshot import Counts, Snapshot, WorkerView
 from manyfit.model.terms import Terms
 from manyfit.model.unit import Unit, root_of
-from manyfit.model.worker import Beat, WorkerInfo, WorkerState
+from manyfit.model.worker import Beat, WorkerInfo
 from manyfit.stores.ledger.adopting import out_of_order, require_same, without_parent
 from manyfit.stores.ledger.ends import (
     SYNC_BYTES,
@@ -36,6 +36,7 @@ from manyfit.stores.ledger.ends import (
     left_of,
     sealed,
 )
+from manyfit.stores.ledger.liveness import Liveness
 
 _LEFT = TaskMark.LEFT.value
 
@@ -122,9 +123,8 @@ class MemoryStore:
         self._state = state
         self._clock = clock
         self._monotonic = monotonic
-        self._patience = patience
+        self._liveness = Liveness(monotonic, patience, state.workers.get)
         self._by = by
-        self._heard: dict[WorkerId, tuple[int, float]] = {}
         self._oldest: float | None = None
 
     # -- the control chain and the plan --------------------------------------------------------------
@@ -376,7 +376,10 @@ class MemoryStore:
         n_sealed = 0
         for epoch in self._open_epochs():
             worker = epoch.lease.worker
-            lost = (epoch.owner is not self and self._seems_dead(worker)) if workers is None else worker in workers
+            if workers is not None:
+                lost = worker in workers
+            else:
+                lost = epoch.owner is not self and self._seems_dead(worker)
             if lost:
                 self._seal(epoch)
                 n_sealed += 1
@@ -391,12 +394,7 @@ class MemoryStore:
         self._end(epoch, sealed(place.own, self._before(place), attempts, lost, WorkerId(self._by)))
 
     def _seems_dead(self, worker: WorkerId) -> bool:
-        beat, now = self._state.beats.get(worker), self._monotonic()
-        counter = beat.counter if beat else 0
-        heard = self._heard.get(worker)
-        if heard is None or heard[0] != counter:
-            self._heard[worker] = heard = (counter, now)
-        return now - heard[1] >= self._patience or (beat is not None and beat.state is WorkerState.STOPPED)
+        return self._liveness.seems_dead(worker, self._state.beats.get(worker))
 
     def _beat_on(self, lease: Lease) -> Beat | None:
         beat = self._state.beats.get(lease.worker)

@@ -22,9 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from manyfit.contracts.accepted import UnitState
 from manyfit.contracts.store import Store
+from manyfit.model.audit import Audited, Certificate
 from manyfit.model.control import (
     Action,
     AddSegment,
+    Audit,
     Cancel,
     Pause,
     Resume,
@@ -84,6 +86,17 @@ TOGGLES: tuple[Action, ...] = (
     Pause(pipeline="even", reason="many failed alike"),
     Pause(pipeline="odd"),
     Resume(pipeline="even"),
+    Audit(
+        certificate=Certificate(
+            rules=(
+                Audited(rule="odd", guarantee="exact", n_fused=4, n_tasks=2, n_cells=6, n_wrong=1, largest=0.1),
+            ),
+            seed=0,
+            drawn_from="ab",
+            off=("odd",),
+            versions={"scikit-learn": "1.9.1"},
+        )
+    ),
 )
 
 WORKERS = st.sampled_from(sorted(HANDLES))

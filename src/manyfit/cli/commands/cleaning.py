@@ -1,7 +1,6 @@
 """The command that takes away what nobody needs any more."""
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.api.pruning import Pruned
@@ -64,7 +64,7 @@ def gc(
 
 def _again(targets: Sequence[str], given: dict[str, str | None]) -> str:
     flags = [part for name, text in given.items() if text is not None for part in (f"--{name}", text)]
-    return shlex.join(["manyfit", "gc", *targets, *flags, "--yes"])
+    return " ".join(["manyfit gc", *map(quoted, [*targets, *flags]), "--yes"])
 
 
 def _facts(found: "Pruned") -> dict[str, Any]:
@@ -88,12 +88,13 @@ def _due_facts(one: "Due") -> dict[str, Any]:
 
 
 def _named(one: "Due") -> str:
-    """Return the name of one thing, with its sweep where that is another word."""
+    """Return the name of one thing: sweeps may have one name in several places, and are called by theirs."""
     from manyfit import connect
 
-    if one.kind.value in ("sweep", "leftover"):
+    if one.kind.value == "leftover":
         return one.name
-    return f"{connect.parse(one.store, Path.cwd()).shown}: {one.name}"
+    shown = connect.parse(one.store, Path.cwd()).shown
+    return shown if one.kind.value == "sweep" else f"{shown}: {one.name}"
 
 
 def _show(out: "Output", found: "Pruned", *, yes: bool, again: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.contracts.store import Store
@@ -52,7 +53,7 @@ def pause(
     out = Output(as_json=as_json)
     out.json({"paused": True, "changed": changed, "pipeline": pipeline or None, "reason": reason})
     what = f"pipeline {pipeline} is held" if pipeline else "paused"
-    back = f"manyfit resume {sweep}{f' --pipeline {pipeline}' if pipeline else ''}"
+    back = f"manyfit resume {quoted(sweep)}{f' --pipeline {quoted(pipeline)}' if pipeline else ''}"
     out.wrapped(f"{what}{'' if changed else ' already'}; next: {back}")
 
 
@@ -79,9 +80,9 @@ def resume(
     else:
         out.line("resumed" if changed else "it was not paused")
     if paused:
-        out.wrapped(f"the whole sweep is paused; next: manyfit resume {sweep}")
+        out.wrapped(f"the whole sweep is paused; next: manyfit resume {quoted(sweep)}")
     elif not n_alive:
-        out.line(f"no worker is at work; next: manyfit run {sweep}")
+        out.line(f"no worker is at work; next: manyfit run {quoted(sweep)}")
 
 
 def stop(
@@ -113,7 +114,7 @@ def stop(
         out.line("no worker was at work")
     else:
         out.line(f"{plural(n_alive, 'worker')} {'ended' if wait else 'told to end'}; nothing is lost")
-    out.line(f"next: manyfit run {sweep} goes on from here")
+    out.line(f"next: manyfit run {quoted(sweep)} goes on from here")
 
 
 def _alive(store: "Store") -> int:
@@ -162,6 +163,15 @@ def retry(
     ] = None,
     failed: Annotated[bool, typer.Option("--all-failed", help="Every failed task.")] = False,
     cancelled: Annotated[bool, typer.Option("--all-cancelled", help="Every cancelled task.")] = False,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            metavar="RULE",
+            show_default=False,
+            help="Tasks whose results this fusion rule computed; they are fitted alone. Repeatable.",
+        ),
+    ] = None,
     memory: Annotated[
         str, typer.Option("--memory", metavar="xN", help="Multiply the memory limit of these tasks: x2.")
     ] = "x1",
@@ -171,7 +181,7 @@ def retry(
     as_json: options.JsonOption = False,
 ) -> None:
     """
-    Run failed or cancelled tasks again.
+    Run failed, cancelled or doubtful tasks again.
 
     With fresh attempts, and more memory or time if asked for; old results stay in the logs.
     """
@@ -180,23 +190,35 @@ def retry(
     from manyfit.run import control
     from manyfit.run.machine import usable_cores
 
-    _one_of("retry", tasks=bool(tasks), cls=bool(cls), failed=failed, cancelled=cancelled)
+    _one_of("retry", tasks=bool(tasks), cls=bool(cls), failed=failed, cancelled=cancelled, rule=bool(rule))
     out = Output(as_json=as_json)
-    factors = {"memory_factor": _factor("--memory", memory), "time_factor": _factor("--time", limit)}
+    more_memory, more_time = _factor("--memory", memory), _factor("--time", limit)
     store = connect.open_store(sweep)
-    keys = _of_class(store, cls) if cls else _keys(store, tasks) if tasks else _marked(store, failed=failed)
-    n_again = control.retry(store, keys, n_workers=usable_cores(), **factors)
+    if rule:
+        keys = _of_rules(store, rule)
+    else:
+        keys = _of_class(store, cls) if cls else _keys(store, tasks) if tasks else _marked(store, failed=failed)
+    n_again = control.retry(
+        store,
+        keys,
+        n_workers=usable_cores(),
+        memory_factor=more_memory,
+        time_factor=more_time,
+        alone=bool(rule),
+    )
     out.json({"retried": n_again})
     out.line(f"{plural(n_again, 'task')} will run again")
     if n_again and not _alive(store):
-        out.line(f"next: manyfit run {sweep}")
+        out.line(f"next: manyfit run {quoted(sweep)}")
 
 
 def _one_of(command: str, **given: bool) -> None:
     from manyfit.model.errors import UserError
 
     if sum(given.values()) != 1:
-        ways = "TASK..., --all" if command == "cancel" else "TASK..., --class, --all-failed, --all-cancelled"
+        ways = (
+            "TASK..., --all" if command == "cancel" else "TASK..., --class, --all-failed, --all-cancelled, --rule"
+        )
         raise UserError(
             f"say which tasks to {command}, in one way: {ways} (keys are in `manyfit results SWEEP --raw`)"
         )
@@ -257,3 +279,17 @@ def _of_class(store: "Store", classes: Sequence[str]) -> list["TaskKey"]:
     frame = results_frame(store)
     failed = frame.filter((frame["outcome"] == "failed") & frame["failure_class"].is_in(list(classes)))
     return list(failed["key"])
+
+
+def _of_rules(store: "Store", rules: Sequence[str]) -> list["TaskKey"]:
+    """Return the tasks whose results that count were computed by one of *rules*."""
+    from manyfit.model.errors import NotFound
+    from manyfit.model.mistake import did_you_mean
+    from manyfit.report.fused import fused_keys, rules_used
+
+    used = rules_used(store)
+    for rule in rules:
+        if rule not in used:
+            known = f"rules that did: {', '.join(used)}" if used else "none did"
+            raise NotFound(f'no result was computed by the rule "{rule}"{did_you_mean(rule, used)}; {known}')
+    return sorted({key for rule in rules for key in fused_keys(store, rule)})

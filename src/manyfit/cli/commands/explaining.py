@@ -1,6 +1,6 @@
 """The command ``explain``: all about one task, or why tasks wait."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,8 +33,9 @@ def explain(
     """
     Show all about one task, or why tasks wait.
 
-    Its parameters, scores, timings, warnings, failure; what it waits for when it has not run. With
-    --pending, which pause, need, limit or missing worker holds how many tasks.
+    Its parameters, scores, timings, warnings; every attempt that failed, with the evidence: host, signal or
+    exit code, memory, limits; what it waits for when it has not run. With --pending, which pause, need,
+    limit or missing worker holds how many tasks.
     """
     from manyfit import connect
     from manyfit.cli.output import Output
@@ -52,6 +53,10 @@ def explain(
         return
     view = describe(store, task, sweep=sweep, n_tenant=connect.tenant_leases(store))
     out.json(_task_facts(view))
+    _show_task(out, view)
+
+
+def _show_task(out: "Output", view: "TaskView") -> None:
     out.wrapped(f"{view.key[:8]}… {view.label()}: {view.state.value}")
     for reason in view.why:
         out.wrapped(f"  {reason}", indent="    ")
@@ -61,6 +66,7 @@ def explain(
         settled = view.state.value in ("done", "failed")
         if not settled:
             out.line("  before this:")
+        _attempts(out, view.attempts, told=view.attempts[-1] if settled else result)
         _result(out, result, told=settled)
 
 
@@ -107,6 +113,7 @@ def result_facts(result: "TaskResult") -> dict[str, Any]:
         "warnings": [list(warning) for warning in result.warnings],
         "details": result.details,
         "artifacts": result.artifacts,
+        "fusion": dict(result.fusion),
         "failure": None
         if failure is None
         else {
@@ -124,6 +131,35 @@ def _steps(out: "Output", view: "TaskView") -> None:
     for step in view.candidate.steps:
         params = " ".join(f"{name}={value!r}" for name, value in step.params.items())
         out.wrapped(f"  step {step.name}: {step.use} {params}".rstrip(), indent="    ")
+
+
+def _attempts(out: "Output", attempts: "Sequence[TaskResult]", *, told: "TaskResult") -> None:
+    """Show every attempt with its evidence, unless one success is all; what *told* says is shown elsewhere."""
+    if len(attempts) == 1 and attempts[0].failure is None:
+        return
+    number = 0
+    for attempt in attempts:
+        if attempt.attempt <= number:
+            out.line("  retried:")
+        number = attempt.attempt
+        _attempt(out, attempt, told=attempt is told)
+
+
+def _attempt(out: "Output", attempt: "TaskResult", *, told: bool) -> None:
+    """Show how one attempt ended; what it said, unless that was *told* already."""
+    from manyfit.cli.output import cut, with_short_words
+    from manyfit.report.evidence import evidence_text
+
+    failure = attempt.failure
+    text = f"  attempt {attempt.attempt}: {attempt.outcome.value}"
+    if failure is None:
+        out.line(text)
+        return
+    said = f": {next(iter(failure.told.splitlines()), '')}" if not told else ""
+    text = with_short_words(f"{text} ({failure.cls.value}){said}", out.width)
+    out.wrapped(cut(text, LONGEST_LINE), indent="    ")
+    if evidence := evidence_text(failure.evidence):
+        out.wrapped(f"    {evidence}", indent="      ")
 
 
 def _result(out: "Output", result: "TaskResult", *, told: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.cli.output import Output
@@ -54,7 +55,7 @@ def copy(
     out.wrapped(_told(done))
     if done.n_left_out:
         out.wrapped(f"{done.n_left_out} leases of dead workers are left out: their tasks are pending in the copy")
-    out.wrapped(f"next: manyfit status {shown}")
+    out.wrapped(f"next: manyfit status {quoted(shown)}")
 
 
 def _told(done: "Copied") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,63 +17,81 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE = 400
 """Characters of a message that lists show: some errors carry whole arrays."""
 ROOM_FOR_INDENT = 4
+TABLE_ROWS = 20
+"""Rows of each split in a table where nobody says how many."""
+
+
+TopOption = Annotated[
+    int | None,
+    typer.Option(
+        "--top",
+        metavar="N",
+        min=1,
+        show_default=False,
+        help="Rows of each split; 20 in a table, all in a file or JSON.",
+    ),
+]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", metavar="NAME", show_default=False, help="Only this split.")
+]
+PipelineOption = Annotated[
+    str | None, typer.Option("--pipeline", metavar="NAME", show_default=False, help="Only this pipeline.")
+]
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric", metavar="NAME", show_default=False, help="Rank by this metric; else by the sweep's own."
+    ),
+]
+RawOption = Annotated[
+    bool, typer.Option("--raw", help="One row for each task instead of means over folds and seeds.")
+]
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--to", metavar="FILE", show_default=False, help="Write to a file: .csv, .parquet, .json or .ndjson."
+    ),
+]
 
 
 def results(
     sweep: options.SweepArgument,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            "--top",
-            metavar="N",
-            min=1,
-            show_default=False,
-            help="Rows of each split; 20 in a table, all in a file or JSON.",
-        ),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", show_default=False, help="Only this split.")
-    ] = None,
-    pipeline: Annotated[
-        str | None, typer.Option("--pipeline", metavar="NAME", show_default=False, help="Only this pipeline.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            "--metric", metavar="NAME", show_default=False, help="Rank by this metric; else by the sweep's own."
-        ),
-    ] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="One row for each task instead of means over folds and seeds.")
-    ] = False,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to", metavar="FILE", show_default=False, help="Write to a file: .csv, .parquet, .json or .ndjson."
-        ),
-    ] = None,
+    top: TopOption = None,
+    split: SplitOption = None,
+    pipeline: PipelineOption = None,
+    metric: MetricOption = None,
+    raw: RawOption = False,
+    to: FileOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the leaderboard so far, or write results to a file."""
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
 
     out = Output(as_json=as_json)
     found = results_of(sweep)
     whole = to is not None or as_json
-    frame = _chosen(found, top if top or whole else 20, split, pipeline, metric, raw=raw)
+    frame = _chosen(found, top if top or whole else TABLE_ROWS, split, pipeline, metric, raw=raw)
     if to is not None:
-        from manyfit.report.results import export
-
-        export(frame, to)
-        out.json({"file": str(to), "n_rows": frame.height})
-        out.line(f"wrote {plural(frame.height, 'row')} to {to}")
-        return
-    if as_json:
+        _write(out, frame, to)
+    elif as_json:
         out.json({"raw": raw, "n_rows": frame.height, "rows": frame.to_dicts()})
-        return
-    if frame.is_empty():
-        out.line(f"no results yet; next: manyfit status {sweep}")
-        return
+    elif frame.is_empty():
+        out.line(f"no results yet; next: manyfit status {quoted(sweep)}")
+    else:
+        _show(out, found, frame, metric, raw=raw)
+        _say_doubtful(out, found, sweep)
+
+
+def _write(out: "Output", frame: "pl.DataFrame", to: Path) -> None:
+    from manyfit.cli.output import plural
+    from manyfit.report.results import export
+
+    export(frame, to)
+    out.json({"file": str(to), "n_rows": frame.height})
+    out.line(f"wrote {plural(frame.height, 'row')} to {to}")
+
+
+def _show(out: "Output", found: "Results", frame: "pl.DataFrame", metric: str | None, *, raw: bool) -> None:
     from manyfit.cli import boards
     from manyfit.report.frames import ranking_of
 
@@ -80,6 +99,15 @@ def results(
         boards.show_tasks(out, frame, metric)
     else:
         boards.show_leaderboard(out, frame, metric or ranking_of(found.store).rank_by)
+
+
+def _say_doubtful(out: "Output", found: "Results", sweep: str) -> None:
+    """Say what to do where results are doubtful."""
+    from manyfit.cli.audits import why_doubtful
+
+    if text := why_doubtful(found.store, sweep):
+        out.line()
+        out.wrapped(f"warning: {text}")
 
 
 def results_of(sweep: str) -> "Results":
@@ -138,6 +166,7 @@ def failure_facts(groups: Any) -> list[dict[str, Any]]:
             "do": group.do,
             "host": group.host or None,
             "n_forgiven": group.n_forgiven,
+            "evidence": dict(group.evidence),
         }
         for group in groups
     ]
@@ -155,7 +184,7 @@ def show_failures(out: "Output", groups: Any, sweep: str) -> None:
         what = cut(with_short_words(group.what, out.width - ROOM_FOR_INDENT), LONGEST_MESSAGE)
         out.wrapped(f"  {group.key[:8]} {what}", indent="    ")
         if what != group.what:
-            out.wrapped(f"  all of it: manyfit explain {sweep} {group.key[:8]}", indent="    ")
+            out.wrapped(f"  all of it: manyfit explain {quoted(sweep)} {group.key[:8]}", indent="    ")
         if group.where:
             out.wrapped(f"  {group.where}", indent="    ")
         out.wrapped(f"  next: {for_sweep(group.do, sweep)}", indent="    ")
@@ -165,13 +194,14 @@ def warnings(sweep: options.SweepArgument, as_json: options.JsonOption = False) 
     """
     Show what fits warned about, grouped.
 
-    A thousand solvers that did not converge are one line.
+    A thousand solvers that did not converge are one line. Also rules that an audit switched off.
     """
     from manyfit.cli.output import Output, cut, with_short_words
     from manyfit.report.warnings import fit_warnings
 
     out = Output(as_json=as_json)
-    groups = fit_warnings(results_of(sweep).store)
+    found = results_of(sweep)
+    groups = fit_warnings(found.store)
     out.json(
         {
             "warnings": [
@@ -192,6 +222,7 @@ def warnings(sweep: options.SweepArgument, as_json: options.JsonOption = False) 
         out.wrapped(f"{group.pipeline}: {group.n_tasks:,} of its tasks: {group.category}", indent="  ")
         text = cut(with_short_words(group.text, out.width - ROOM_FOR_INDENT), LONGEST_MESSAGE)
         out.wrapped(f"  {text}", indent="  ")
+    _say_doubtful(out, found, sweep)
 
 
 def compact(sweep: options.SweepArgument, as_json: options.JsonOption = False) -> None:

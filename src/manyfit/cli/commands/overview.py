@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from manyfit.cli.commands.states import counts_facts, state_of
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.cli.output import Output
@@ -30,7 +31,7 @@ def show_overview(out: "Output", addresses: Sequence["Address"], target: str) ->
     out.table(headers, rows, right=range(2, 8))
     if found:
         out.line()
-        out.wrapped(f"next: manyfit status {found[0][0].shown}")
+        out.wrapped(f"next: manyfit status {quoted(found[0][0].shown)}")
 
 
 def _facts(address: "Address", snapshot: "Snapshot", seen: "Activity") -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 DECLARATIONS = frozenset({".toml", ".yaml", ".yml"})
 
 if TYPE_CHECKING:
-    from manyfit.api.sweeps import Sweep, SweepPlan
+    from manyfit.api.sweeps import Sweep
     from manyfit.cli.output import Output
     from manyfit.plan.difference import Difference
     from manyfit.plan.summary import PlanSummary
@@ -21,6 +24,10 @@ def plan(
     only: options.OnlyOption = None,
     workers: options.WorkersOption = None,
     store: options.StoreOption = "",
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also show which tasks are computed together, and why others are not."),
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """
@@ -44,7 +51,7 @@ def plan(
             "difference": None if change is None else difference_facts(change),
         }
     )
-    _show_plan(out, planned, summary)
+    _show_plan(out, summary, explain=explain)
     if change is not None:
         show_difference(out, change)
     _show_next(out, sweep, wanted, change, options.said_store(store))
@@ -70,9 +77,13 @@ def is_declaration(target: str) -> bool:
     return path.is_file() or (path.suffix in DECLARATIONS and not path.is_dir())
 
 
-def _show_plan(out: "Output", planned: "SweepPlan", summary: "PlanSummary") -> None:
-    out.lines(line for text in planned.explain().splitlines() for line in _fitting(out, text))
-    out.line()
+def _show_plan(out: "Output", summary: "PlanSummary", *, explain: bool) -> None:
+    from manyfit.report.plans import fusion_text, plan_text
+
+    texts = [plan_text(summary), *([fusion_text(summary)] if explain else [])]
+    for text in texts:
+        out.lines(fitting for line in text.splitlines() for fitting in _fitting(out, line))
+        out.line()
     out.line("first tasks")
     rows = [
         (
@@ -91,19 +102,20 @@ def _show_plan(out: "Output", planned: "SweepPlan", summary: "PlanSummary") -> N
 def _fitting(out: "Output", text: str) -> list[str]:
     from manyfit.cli.output import wrap
 
-    return [text] if len(text) <= out.width else wrap(text, out.width)
+    indent = "    " if text.startswith("  ") else "  "
+    return [text] if len(text) <= out.width else wrap(text, out.width, indent=indent)
 
 
 def _show_next(out: "Output", sweep: str, wanted: list[str], change: "Difference | None", store: str) -> None:
-    filters = store + (f" --only {' '.join(wanted)}" if wanted else "")
+    filters = store + (f" --only {' '.join(map(quoted, wanted))}" if wanted else "")
     out.line()
     if change is not None and change.empty:
         out.wrapped(
-            f"nothing to submit; next: manyfit status {sweep}{store},"
-            f" or manyfit run {sweep}{store} to go on with what is left"
+            f"nothing to submit; next: manyfit status {quoted(sweep)}{store},"
+            f" or manyfit run {quoted(sweep)}{store} to go on with what is left"
         )
     else:
-        out.line(f"next: manyfit run {sweep}{filters}")
+        out.line(f"next: manyfit run {quoted(sweep)}{filters}")
 
 
 def difference_facts(change: "Difference") -> dict[str, Any]:
@@ -194,5 +206,5 @@ def submit(
     else:
         out.line(f"submitted {plural(submitted.n_tasks, 'task')} to {address.shown}")
         show_difference(out, change) if change.n_kept or change.removed else None
-    said = sweep + options.said_store(store)
+    said = quoted(sweep) + options.said_store(store)
     out.wrapped(f"next: manyfit work {said} (as often and on as many machines as you like), or manyfit run {said}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.api.driver import Look
@@ -39,6 +40,9 @@ def run(
     background: Annotated[
         bool, typer.Option("--background", help="Return at once; `watch` shows how it goes, `stop` ends it.")
     ] = False,
+    no_audit: Annotated[
+        bool, typer.Option("--no-audit", help="Do not fit a few results again at the end to compare them.")
+    ] = False,
     store: options.StoreOption = "",
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -59,7 +63,7 @@ def run(
     declared = sweep_of(sweep, store)
     planning = is_declaration(sweep)
     wanted = [*options.filters(more, only), *_parts(declared, no_cv=no_cv, no_validation=no_validation)]
-    flags = _flags(wanted, workers, threads, oversubscribe=oversubscribe)
+    flags = _flags(wanted, workers, threads, oversubscribe=oversubscribe, no_audit=no_audit)
     called = declared.address.shown if store else sweep
     if background:
         _detach(
@@ -76,8 +80,9 @@ def run(
         out=out,
         sweep=declared,
         planning=planning,
+        auditing=not no_audit,
         target=called,
-        again=" ".join([f"manyfit run {shlex.quote(sweep)}{options.said_store(store)}", *flags]).strip(),
+        again=" ".join([f"manyfit run {quoted(sweep)}{options.said_store(store)}", *flags]).strip(),
     )
     options.finish(session.run(wanted, workers=workers, threads=threads, oversubscribe=oversubscribe))
 
@@ -103,12 +108,12 @@ def _parts(sweep: "Sweep", *, no_cv: bool, no_validation: bool) -> list[str]:
     return [f"fold={fold}" for fold in range(n_folds)]
 
 
-def _flags(wanted: Sequence[str], workers: int | None, threads: int | None, *, oversubscribe: bool) -> list[str]:
+def _flags(wanted: Sequence[str], workers: int | None, threads: int | None, **switches: bool) -> list[str]:
     """Return the options that say the same again."""
-    flags = [part for text in wanted for part in ("--only", shlex.quote(text))]
+    flags = [part for text in wanted for part in ("--only", quoted(text))]
     flags += ["--workers", str(workers)] if workers else []
     flags += ["--threads", str(threads)] if threads else []
-    return [*flags, "--oversubscribe"] if oversubscribe else flags
+    return [*flags, *(f"--{name.replace('_', '-')}" for name, on in switches.items() if on)]
 
 
 def _detach(out: "Output", declared: "Sweep", n_submitted: int, sweep: str, flags: Sequence[str]) -> None:
@@ -136,7 +141,7 @@ def _detach(out: "Output", declared: "Sweep", n_submitted: int, sweep: str, flag
         }
     )
     out.line(f"{declared.name} runs in the background (process {process.pid})")
-    out.line(f"watch: manyfit watch {sweep}   stop: manyfit stop {sweep}")
+    out.line(f"watch: manyfit watch {quoted(sweep)}   stop: manyfit stop {quoted(sweep)}")
     out.line(f"log:   {os.path.relpath(log)}")
 
 
@@ -169,14 +174,14 @@ def watch(
     out.json({"sweep": snapshot.sweep, "state": state, "counts": counts_facts(snapshot.counts)})
     if state == "complete":
         out.lines([str(snapshot.counts), "complete"])
-        out.line(f"next: manyfit results {sweep}")
+        out.line(f"next: manyfit results {quoted(sweep)}")
         options.finish(3 if snapshot.counts.failed else 0)
     if left and state == "running":
         out.wrapped(str(snapshot.counts))
-        out.wrapped(f"left the display; the sweep goes on; next: manyfit status {sweep}")
+        out.wrapped(f"left the display; the sweep goes on; next: manyfit status {quoted(sweep)}")
     else:
         out.lines([str(snapshot.counts), "paused" if state == "paused" else "no worker is at work"])
-        out.line(f"next: manyfit {'resume' if state == 'paused' else 'run'} {sweep}")
+        out.line(f"next: manyfit {'resume' if state == 'paused' else 'run'} {quoted(sweep)}")
 
 
 def _looks(store: "Store") -> "Iterator[Look]":
@@ -265,7 +270,7 @@ def work(
     out = Output(as_json=as_json)
     out.json({"store": str(address), "pid": os.getpid(), "threads": threads, "only": list(only or ())})
     out.line(f"working on {address}")
-    out.line(f"with {plural(threads, 'thread')}; logs: manyfit logs {sweep}")
+    out.line(f"with {plural(threads, 'thread')}; logs: manyfit logs {quoted(sweep)}")
     sys.stdout.flush()
     flags = [*_repeated("--only", only), *_repeated("--label", label), *(["--stay"] if stay else [])]
     _become_worker(address.url, ["--threads", str(threads), "--idle-timeout", str(idle_timeout), *flags])

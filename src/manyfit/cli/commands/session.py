@@ -16,10 +16,11 @@ from manyfit.cli import boards
 from manyfit.cli.commands import outcome, states
 from manyfit.cli.commands.planning import show_difference
 from manyfit.cli.display import Display, display_for
-from manyfit.cli.errors import INTERRUPTED, OK, STUCK, WITH_FAILURES
+from manyfit.cli.errors import INTERRUPTED, OK, STUCK, WITH_FAILURES, refuse
 from manyfit.cli.output import Output, plural
 from manyfit.model.control import Stop
-from manyfit.model.errors import Interrupted
+from manyfit.model.errors import Interrupted, ManyfitError
+from manyfit.model.shell import quoted
 from manyfit.model.snapshot import Snapshot
 from manyfit.report.texts import show_duration
 from manyfit.run.limits import capped
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from manyfit.api.driver import Look
+    from manyfit.model.audit import Certificate
 
 TOP = 10
 WARNINGS_SHOWN = 5
@@ -40,7 +42,8 @@ class Session:
     One run of a sweep on this machine.
 
     `planning` is False to run what a store has, whatever its file says by now. `target` is how the user calls the
-    sweep, `again` the command that goes on from where this one stops.
+    sweep, `again` the command that goes on from where this one stops. With `auditing` a few results are fitted
+    again alone at the end.
     """
 
     out: Output
@@ -48,7 +51,9 @@ class Session:
     planning: bool
     target: str
     again: str
+    auditing: bool = True
     obstacles: Sequence[str] = ()
+    _certificate: "Certificate | None" = None
     _started: float = field(default_factory=time.monotonic)
 
     def run(self, only: Sequence[str], *, workers: int | None, threads: int | None, oversubscribe: bool) -> int:
@@ -71,6 +76,8 @@ class Session:
                         progress=lambda look: self._see(display, look),
                         oversubscribe=oversubscribe,
                     )
+                if self.auditing and not self._was_stopped(position):
+                    self._audit(workers, threads)
         except (Interrupted, KeyboardInterrupt):
             interrupted = True
             if not position:
@@ -78,6 +85,26 @@ class Session:
                     f"interrupted before anything ran; nothing is lost. Run it again: {self.again}"
                 ) from None
         return self._conclude(position, interrupted=interrupted, filtered=bool(only))
+
+    def _was_stopped(self, position: int) -> bool:
+        """Whether a person ended the workers of this run from elsewhere."""
+        entries = self.sweep.store().entries(position)
+        return any(isinstance(entry.action, Stop) for entry in entries)
+
+    def _audit(self, workers: int | None, threads: int | None) -> None:
+        """Audit a few results; whatever keeps it from being done costs the run nothing but a word."""
+        from manyfit.cli.audits import audit_display_for
+
+        seconds = time.monotonic() - self._started
+        try:
+            with audit_display_for(self.out) as display:
+                self._certificate = self.sweep.audit_run(
+                    seconds, workers=workers, threads=threads, progress=display.show
+                )
+        except KeyboardInterrupt:
+            self.out.note(f"the audit was interrupted; next: manyfit audit {quoted(self.target)}")
+        except ManyfitError as error:
+            self.out.note(f"the audit was not done: {error}; next: manyfit audit {quoted(self.target)}")
 
     def _see(self, display: Display, look: "Look") -> None:
         self.obstacles = look.obstacles
@@ -101,7 +128,7 @@ class Session:
         )
 
     def _say_what_comes(self, planned: SweepPlan) -> None:
-        from manyfit.report.plans import closing, headline
+        from manyfit.report.plans import closing, fused_line, headline
 
         if self.out.quiet:
             return
@@ -109,6 +136,7 @@ class Session:
         if not self.out.as_json:
             self.out.wrapped(headline(summary))
             if change is None:
+                self.out.lines(filter(None, [fused_line(summary)]))
                 self.out.wrapped(closing(summary))
             else:
                 show_difference(self.out, change)
@@ -126,8 +154,7 @@ class Session:
     def _conclude(self, position: int, *, interrupted: bool, filtered: bool) -> int:
         results = self.sweep.results()
         snapshot = results.snapshot()
-        if not interrupted and any(isinstance(entry.action, Stop) for entry in results.store.entries(position)):
-            interrupted = True
+        interrupted = interrupted or self._was_stopped(position)
         state = "interrupted" if interrupted else states.state_of(snapshot)
         ended = Ended(
             out=self.out,
@@ -137,10 +164,13 @@ class Session:
             seconds=time.monotonic() - self._started,
             obstacles=self.obstacles,
             filtered=filtered,
+            certificate=self._certificate,
         )
         ended.tell(self.target, self.again)
         if interrupted:
             return INTERRUPTED
+        if self._certificate is not None and not self._certificate.passed:
+            return refuse(ended.why_doubtful(self.target))
         if ended.stuck:
             return STUCK
         return WITH_FAILURES if snapshot.counts.failed else OK
@@ -157,6 +187,7 @@ class Ended:
     seconds: float
     obstacles: Sequence[str] = ()
     filtered: bool = False
+    certificate: "Certificate | None" = None
 
     @property
     def stuck(self) -> bool:
@@ -164,8 +195,16 @@ class Ended:
         unfinished = self.state not in ("complete", "interrupted")
         return unfinished and (bool(self.obstacles) or not self.filtered)
 
+    def why_doubtful(self, target: str) -> str:
+        """Return what to know and to do about rules that are off; "" while none is."""
+        from manyfit.cli.audits import why_doubtful
+
+        return why_doubtful(self.results.store, target)
+
     def tell(self, target: str, again: str) -> None:
         """Write the leaderboard, failures, warnings, files and the next step."""
+        from manyfit.cli.audits import certificate_facts
+        from manyfit.report.audits import headline
         from manyfit.report.warnings import fit_warnings
 
         counts = self.snapshot.counts
@@ -182,6 +221,7 @@ class Ended:
                 "leaderboard": board.to_dicts(),
                 "failures": outcome.failure_facts(groups),
                 "n_warned": sum(group.n_tasks for group in warnings),
+                "audit": None if self.certificate is None else certificate_facts(self.certificate),
                 "files": files,
             }
         )
@@ -191,11 +231,15 @@ class Ended:
         self.out.wrapped(str(counts))
         if self.out.as_json or self.out.quiet:
             return
+        if self.certificate is not None:
+            self.out.wrapped(headline(self.certificate))
         self._board(board)
         if groups:
             self.out.line()
             outcome.show_failures(self.out, groups, target)
         self._warnings(warnings, target)
+        if (self.certificate is None or self.certificate.passed) and (text := self.why_doubtful(target)):
+            self.out.wrapped(f"warning: {text}")
         self._say_next(target, again, files)
 
     def _facts(self) -> dict[str, Any]:
@@ -237,7 +281,8 @@ class Ended:
             text = f"warning: {plural(group.n_tasks, 'task')} of {group.pipeline}: {group.category}: {group.text}"
             self.out.line(text if len(text) <= self.out.width else text[: self.out.width - 1] + "…")
         if len(warnings) > WARNINGS_SHOWN:
-            self.out.wrapped(f"and {len(warnings) - WARNINGS_SHOWN:,} more kinds: manyfit warnings {target}")
+            n_more = len(warnings) - WARNINGS_SHOWN
+            self.out.wrapped(f"and {n_more:,} more kinds: manyfit warnings {quoted(target)}")
 
     def _files(self) -> dict[str, str]:
         """Write the results beside the store's own files; they are made anew by every run."""
@@ -254,13 +299,13 @@ class Ended:
         self.out.line(f"leaderboard: {_short(files['leaderboard'])}")
         self.out.line(f"every task:  {_short(files['tasks'])}")
         if self.state == "complete":
-            self.out.line(f"next: manyfit results {target} --raw shows every task;")
+            self.out.line(f"next: manyfit results {quoted(target)} --raw shows every task;")
             if Path(target).is_file():
                 self.out.line(f"      change {target} and run it again: only what is new runs")
         elif self.stuck:
-            self.out.wrapped(f"next: manyfit explain {target} --pending says what to do; {again} goes on")
+            self.out.wrapped(f"next: manyfit explain {quoted(target)} --pending says what to do; {again} goes on")
         else:
-            self.out.wrapped(f"next: manyfit run {target} runs the rest")
+            self.out.wrapped(f"next: manyfit run {quoted(target)} runs the rest")
 
 
 def _short(path: str) -> str:

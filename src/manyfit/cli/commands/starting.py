@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 
 def init(
@@ -60,4 +61,4 @@ def init(
     out.line(f"wrote {to}")
     for guess in found.guesses:
         out.wrapped(f"  guessed: {guess}")
-    out.line(f"next: manyfit plan {to}")
+    out.line(f"next: manyfit plan {quoted(to)}")

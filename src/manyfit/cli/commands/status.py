@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from manyfit.cli import options
 from manyfit.cli.commands.states import counts_facts, state_of
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.cli.output import Output
@@ -27,6 +28,7 @@ def status(sweep: options.SweepArgument, as_json: options.JsonOption = False) ->
     with several sweeps, each sweep in one line.
     """
     from manyfit import connect
+    from manyfit.cli.audits import audit_facts, audit_lines
     from manyfit.cli.boards import show_accuracy
     from manyfit.cli.output import Output
 
@@ -40,10 +42,10 @@ def status(sweep: options.SweepArgument, as_json: options.JsonOption = False) ->
     store = connect.open_address(found[0])
     snapshot, accuracy = store.snapshot(), _accuracy(store)
     pace = _pace(snapshot, accuracy)
-    out.json(_facts(snapshot, pace, accuracy))
+    out.json({**_facts(snapshot, pace, accuracy), **audit_facts(store)})
     out.wrapped(str(snapshot.counts))
     out.wrapped(_headline(snapshot, pace, sweep))
-    for line in _conditions(snapshot, sweep):
+    for line in (*_conditions(snapshot, sweep), *audit_lines(store, sweep)):
         out.wrapped(line, indent="  ")
     _pipelines(out, snapshot)
     _workers(out, snapshot, time.time())
@@ -63,7 +65,7 @@ def _conditions(snapshot: "Snapshot", sweep: str) -> Iterator[str]:
     from manyfit.report.texts import terms_text
 
     for pipeline, reason in snapshot.held.items():
-        yield f"pipeline {pipeline} is paused: {reason or 'by a person'}; next: manyfit resume {sweep}"
+        yield f"pipeline {pipeline} is paused: {reason or 'by a person'}; next: manyfit resume {quoted(sweep)}"
     if text := terms_text(snapshot.terms):
         yield f"terms: {text}"
     if snapshot.n_dropped:
@@ -158,7 +160,7 @@ def _headline(snapshot: "Snapshot", pace: tuple[float, float | None], sweep: str
     from manyfit.report.texts import show_duration
 
     n_alive = sum(worker.alive for worker in snapshot.workers)
-    state = state_of(snapshot)
+    state, sweep = state_of(snapshot), quoted(sweep)
     texts = {
         "planning": "being planned: tasks are still added",
         "complete": f"complete; next: manyfit results {sweep}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.model.terms import Concurrency
@@ -36,7 +37,7 @@ def priority(
         out.line(f"the priority is {_shown(number)} already")
     else:
         out.line(f"priority {_shown(before)} -> {_shown(number)}")
-        out.wrapped(f"undo: manyfit priority {sweep} {_word(before)}")
+        out.wrapped(f"undo: manyfit priority {quoted(sweep)} {_word(before)}")
 
 
 def _number(text: str) -> int:
@@ -122,7 +123,8 @@ def limit(
         said = f"{_shown_count(before, name)} -> " if changed else ""
         out.line(f"{_meaning(name)} at once: {said}{_shown_count(after, name)}")
     if changed:
-        out.wrapped(f"undo: manyfit limit {sweep} {' '.join(_option(name, before) for name in changed)}")
+        back = " ".join(_option(name, before) for name in changed)
+        out.wrapped(f"undo: manyfit limit {quoted(sweep)} {back}")
 
 
 NO_LIMIT = "none"

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from manyfit.model.keys import UnitId, WorkerId
 from manyfit.model.lease import End
-from manyfit.model.worker import Beat, WorkerInfo, WorkerState
+from manyfit.model.worker import WorkerInfo
 from manyfit.stores.directory.layout import Layout
 from manyfit.stores.directory.log_reader import durable, read_beat
 from manyfit.stores.files.disk import Disk
 from manyfit.stores.ledger import wire
 from manyfit.stores.ledger.ends import sealed
-from manyfit.stores.ledger.liveness import is_gone
+from manyfit.stores.ledger.liveness import Liveness
 from manyfit.stores.ledger.view import SegmentView
 
 PublishEnd = Callable[[SegmentView, UnitId, int, End, str], bool]
@@ -32,33 +32,19 @@ class Sealer:
     ) -> None:
         self._disk = disk
         self._layout = layout
-        self._monotonic = monotonic
-        self._patience = patience
         self._publish_end = publish_end
         self._by = by
-        self._heard: dict[WorkerId, tuple[int, float]] = {}
         self._infos: dict[WorkerId, WorkerInfo | None] = {}
+        self.liveness = Liveness(monotonic, patience, self.info)
 
     def seal_if_lost(self, view: SegmentView, unit: UnitId, workers: Sequence[WorkerId] | None) -> bool:
         """Seal the open epoch of *unit* if its holder is among *workers* or, for None, seems dead."""
         claim = view.claim(unit, view.last_claimed(unit))
-        lost = claim.worker in workers if workers is not None else self.seems_dead(claim.worker)
+        lost = claim.worker in workers if workers is not None else self._seems_dead(claim.worker)
         return lost and self._seal(view, claim)
 
-    def seems_dead(self, worker: WorkerId, beat: Beat | None = None) -> bool:
-        """Whether *worker* ended, or was not heard of for as long as this handle's patience."""
-        beat = beat or read_beat(self._disk, self._layout, worker)
-        now = self._monotonic()
-        counter = beat.counter if beat else 0
-        heard = self._heard.get(worker)
-        if heard is None or heard[0] != counter:
-            self._heard[worker] = (counter, now)
-        elif now - heard[1] >= self._patience:
-            return True
-        if beat is not None and beat.state is WorkerState.STOPPED:
-            return True
-        info = self.info(worker)
-        return info is not None and is_gone(info) is True
+    def _seems_dead(self, worker: WorkerId) -> bool:
+        return self.liveness.seems_dead(worker, read_beat(self._disk, self._layout, worker))
 
     def info(self, worker: WorkerId) -> WorkerInfo | None:
         """Return what *worker* registered as."""

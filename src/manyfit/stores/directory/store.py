@@ -347,7 +347,7 @@ class DirectoryStore:
             self._known.ledger,
             self._workers(),
             lambda worker: read_beat(self._disk, self._layout, worker),
-            self._sealer.seems_dead,
+            self._sealer.liveness.seems_dead,
         )
 
     def _workers(self) -> Iterator[WorkerInfo]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Set
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from manyfit.model.control import AddSegment, Cancel, Compacted, Entry, Pause, Resume, SetTerms, Stop
+from manyfit.model.control import AddSegment, Audit, Cancel, Compacted, Entry, Pause, Resume, SetTerms, Stop
 from manyfit.model.keys import SegmentId, TaskKey
 from manyfit.model.terms import Terms
 from manyfit.stores.ledger.plan_files import PlanFile
@@ -48,7 +48,7 @@ class Chain:
                 self._resume(pipeline)
             case SetTerms(terms=terms):
                 self.terms = terms
-            case Stop() | Cancel() | Compacted():
+            case Stop() | Cancel() | Compacted() | Audit():
                 pass
             case _:
                 assert_never(entry.action)

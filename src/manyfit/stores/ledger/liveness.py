@@ -1,10 +1,50 @@
-"""Whether a worker of this host is known to have ended."""
+"""Which workers seem dead: those that ended, and those that were silent for too long."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from manyfit.model.worker import WorkerInfo
+from manyfit.model.keys import WorkerId
+from manyfit.model.worker import Beat, WorkerInfo, WorkerState
 
 _PROC = Path("/proc")
+
+
+class Liveness:
+    """
+    Judges workers by what one handle has seen of them itself.
+
+    A worker is silent from the moment of *monotonic* (seconds) at which its heartbeat was first seen with
+    the counter that it still has; after *patience* seconds it seems dead. *info_of* returns what a worker
+    registered as.
+    """
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        patience: float,
+        info_of: Callable[[WorkerId], WorkerInfo | None],
+    ) -> None:
+        self._monotonic = monotonic
+        self._patience = patience
+        self._info_of = info_of
+        self._heard: dict[WorkerId, tuple[int, float]] = {}
+
+    def seems_dead(self, worker: WorkerId, beat: Beat | None) -> bool:
+        """Whether *worker*, whose last heartbeat is *beat*, ended or was silent for too long."""
+        if self._is_silent(worker, beat.counter if beat else 0):
+            return True
+        if beat is not None and beat.state is WorkerState.STOPPED:
+            return True
+        info = self._info_of(worker)
+        return info is not None and is_gone(info) is True
+
+    def _is_silent(self, worker: WorkerId, counter: int) -> bool:
+        now = self._monotonic()
+        heard = self._heard.get(worker)
+        if heard is None or heard[0] != counter:
+            self._heard[worker] = (counter, now)
+            return False
+        return now - heard[1] >= self._patience
 
 
 def is_gone(info: WorkerInfo) -> bool | None:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from manyfit.model.audit import certificate_from_json
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.control import (
     Action,
     AddSegment,
+    Audit,
     Cancel,
     Compacted,
     Entry,
@@ -29,7 +31,7 @@ BEAT_BYTES = 1024
 _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _ACTIONS: Mapping[str, type[Action]] = {
-    kind.__name__: kind for kind in (AddSegment, Pause, Resume, SetTerms, Stop, Cancel, Compacted)
+    kind.__name__: kind for kind in (AddSegment, Pause, Resume, SetTerms, Stop, Cancel, Compacted, Audit)
 }
 
 
@@ -71,6 +73,8 @@ def entry_from(data: bytes) -> Entry:
         fields["tasks"] = tuple(fields["tasks"])
     if kind is SetTerms:
         fields["terms"] = terms_from_json(fields["terms"])
+    if kind is Audit:
+        fields["certificate"] = certificate_from_json(fields["certificate"])
     return Entry(position=value["position"], action=kind(**fields), by=value["by"], at=value["at"])
 
 

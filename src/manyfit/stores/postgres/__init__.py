@@ -8,6 +8,6 @@ except ImportError as error:
     raise MissingExtra("a PostgreSQL store needs psycopg; next: pip install 'manyfit[postgres]'") from error
 
 from manyfit.stores.postgres.place import parse_url
-from manyfit.stores.postgres.store import PostgresStore, remove_sweep, sweeps_in
+from manyfit.stores.postgres.store import create_postgres, open_postgres, remove_sweep, sweeps_in
 
-__all__ = ["PostgresStore", "parse_url", "remove_sweep", "sweeps_in"]
+__all__ = ["create_postgres", "open_postgres", "parse_url", "remove_sweep", "sweeps_in"]

@@ -7,6 +7,7 @@ from manyfit.model.errors import StoreCorrupt
 from manyfit.model.keys import SegmentId, UnitId, WorkerId
 from manyfit.model.lease import End
 from manyfit.model.snapshot import Snapshot
+from manyfit.stores.ledger.liveness import Liveness
 from manyfit.stores.ledger.summary import summary
 from manyfit.stores.sql import statements as sql
 from manyfit.stores.sql.database import Database, Row
@@ -27,10 +28,13 @@ class Reader:
     would keep the database from tidying up.
     """
 
-    def __init__(self, database: Database, known: Known, workers: Workers, sweep: int, name: str) -> None:
+    def __init__(
+        self, database: Database, known: Known, workers: Workers, liveness: Liveness, sweep: int, name: str
+    ) -> None:
         self._database = database
         self._known = known
         self._workers = workers
+        self._liveness = liveness
         self._sweep = sweep
         self._name = name
 
@@ -42,7 +46,7 @@ class Reader:
         self._known.load()
         beats = self._workers.beats()
         infos = list(self._workers.infos())
-        return summary(self._name, self._known.ledger, infos, beats.get, self._workers.seems_dead)
+        return summary(self._name, self._known.ledger, infos, beats.get, self._liveness.seems_dead)
 
     def units(self) -> Iterator[UnitState]:
         """See `Store.units`."""

@@ -20,6 +20,7 @@ from manyfit.model.unit import Unit, root_of
 from manyfit.model.worker import Beat, WorkerInfo
 from manyfit.stores.ledger import wire
 from manyfit.stores.ledger.ends import SYNC_BYTES, SYNC_SECONDS
+from manyfit.stores.ledger.liveness import Liveness
 from manyfit.stores.ledger.plan_files import plan_bytes
 from manyfit.stores.sql import statements as sql
 from manyfit.stores.sql.claiming import Claimer
@@ -64,6 +65,7 @@ class SqlStore:
     def __init__(self, database: Database, sweep: Sweep, artifacts: ArtifactStore, times: Times, by: str) -> None:
         self.url = sweep.url
         self.sweep = sweep.name
+        self.id = sweep.id
         self.artifacts = artifacts
         self._database = database
         self._number = sweep.number
@@ -73,10 +75,11 @@ class SqlStore:
         self._files = Files(database, sweep.number)
         self._cache = Cache(self._files)
         self._known = Known(database, sweep.number)
-        self._workers = Workers(database, sweep.number, times.monotonic, times.patience)
+        self._workers = Workers(database, sweep.number)
+        self._liveness = Liveness(times.monotonic, times.patience, self._workers.info)
         self._claimer = Claimer(database, self._known, sweep.number, self._workers.info, times.clock)
         self._ender = Ender(database, self._known, sweep.number, times.clock)
-        self._reader = Reader(database, self._known, self._workers, sweep.number, sweep.name)
+        self._reader = Reader(database, self._known, self._workers, self._liveness, sweep.number, sweep.name)
         self._held: dict[WorkerId, Held] = {}
         self._lost: set[tuple[UnitId, int]] = set()
         self._oldest: float | None = None
@@ -380,7 +383,7 @@ class SqlStore:
             if workers is not None:
                 lost = worker in workers
             else:
-                lost = (row.number, row.epoch) not in mine and self._workers.seems_dead(worker, beat)
+                lost = (row.number, row.epoch) not in mine and self._liveness.seems_dead(worker, beat)
             if lost:
                 on_it = beat is not None and beat.unit == row.id and beat.epoch == row.epoch
                 found.append((worker, row, beat.index if beat is not None and on_it else None))

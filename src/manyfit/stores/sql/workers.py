@@ -1,25 +1,21 @@
-"""Workers as they registered, their heartbeats, and whether they seem dead."""
+"""Workers as they registered, and their heartbeats."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from manyfit.model.errors import Refused
 from manyfit.model.keys import WorkerId
-from manyfit.model.worker import Beat, WorkerInfo, WorkerState
+from manyfit.model.worker import Beat, WorkerInfo
 from manyfit.stores.ledger import wire
-from manyfit.stores.ledger.liveness import is_gone
 from manyfit.stores.sql import statements as sql
 from manyfit.stores.sql.database import Database
 
 
 class Workers:
-    """The workers of one sweep, judged by what this handle itself has seen. Calls belong into a transaction."""
+    """The workers of one sweep. Calls belong into a transaction."""
 
-    def __init__(self, database: Database, sweep: int, monotonic: Callable[[], float], patience: float) -> None:
+    def __init__(self, database: Database, sweep: int) -> None:
         self._database = database
         self._sweep = sweep
-        self._monotonic = monotonic
-        self._patience = patience
-        self._heard: dict[WorkerId, tuple[int, float]] = {}
         self._infos: dict[WorkerId, WorkerInfo] = {}
 
     def register(self, worker: WorkerInfo, nonce: str) -> None:
@@ -59,17 +55,3 @@ class Workers:
         """Return the last heartbeat of every worker."""
         rows = self._database.all(sql.BEATS, (self._sweep,))
         return {worker: wire.beat_from(bytes(content)) for worker, content in rows}
-
-    def seems_dead(self, worker: WorkerId, beat: Beat | None) -> bool:
-        """Whether *worker* ended, or was not heard of for as long as this handle's patience."""
-        now = self._monotonic()
-        counter = beat.counter if beat else 0
-        heard = self._heard.get(worker)
-        if heard is None or heard[0] != counter:
-            self._heard[worker] = (counter, now)
-        elif now - heard[1] >= self._patience:
-            return True
-        if beat is not None and beat.state is WorkerState.STOPPED:
-            return True
-        info = self.info(worker)
-        return info is not None and is_gone(info) is True

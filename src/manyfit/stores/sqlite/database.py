@@ -31,7 +31,12 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class SqliteDatabase:
-    """A connection to the database in the file *path*, which must be there."""
+    """
+    A connection to the database in the file *path*, which must be there.
+
+    The lock file beside it comes with the first turn: who finds out before that the file is something
+    else leaves nothing beside it.
+    """
 
     lock_row = ""
     share_row = ""
@@ -43,16 +48,36 @@ class SqliteDatabase:
         self._log: int | None = None
         self._failed = ""
         self._lock: int | None = None
-        try:
-            self._lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._closed = False
+        with self._translated():
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=_STATEMENTS
             )
-        except (sqlite3.Error, OSError) as error:
-            if self._lock is not None:
-                os.close(self._lock)
-            raise store_error(error, self.place) from error
         self._execute = self._connection.execute
+
+    def is_database(self) -> bool:
+        """Whether the file is a SQLite database, or an empty file, which becomes one."""
+        try:
+            self._execute("PRAGMA schema_version").fetchone()
+        except sqlite3.Error as error:
+            if _primary(error) != sqlite3.SQLITE_NOTADB:
+                raise store_error(error, self.place) from error
+            return False
+        return True
+
+    def was_store(self) -> bool:
+        """Whether there was a turn to write here before, by any process."""
+        return os.path.exists(self._lock_path)
+
+    @property
+    def _lock_path(self) -> str:
+        return f"{self._path}-lock"
+
+    def _opened_lock(self) -> int:
+        assert not self._closed
+        if self._lock is None:
+            self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return self._lock
 
     def prepare(self) -> str:
         """Set what holds for one connection; return the journal mode, which is to be "wal"."""
@@ -67,17 +92,17 @@ class SqliteDatabase:
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """Wait for this process' turn to write."""
-        assert self._lock is not None
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        lock = self._opened_lock()
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
     def transact(self, work: Callable[[], T]) -> T:
-        assert self._lock is not None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            lock = self._opened_lock()
+            fcntl.flock(lock, fcntl.LOCK_EX)
             try:
                 self._execute("BEGIN IMMEDIATE")
                 result = work()
@@ -85,7 +110,7 @@ class SqliteDatabase:
             finally:
                 if self._connection.in_transaction:
                     self._connection.rollback()
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
+                fcntl.flock(lock, fcntl.LOCK_UN)
         except (sqlite3.Error, OSError) as error:
             raise store_error(error, self.place) from error
         return result
@@ -149,14 +174,18 @@ class SqliteDatabase:
         return self._log
 
     def close(self) -> None:
-        if self._lock is None:
+        if self._closed:
             return
-        with contextlib.suppress(sqlite3.Error), self.turn():
-            self._connection.close()
-        if self._log is not None:
-            os.close(self._log)
-        os.close(self._lock)
+        if self._lock is not None or self.was_store():
+            # with the last close comes a checkpoint; where nobody ever had a turn nobody waits for one
+            with contextlib.suppress(sqlite3.Error, OSError), self.turn():
+                self._connection.close()
+        self._connection.close()
+        for descriptor in (self._log, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
         self._log = self._lock = None
+        self._closed = True
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -164,6 +193,12 @@ class SqliteDatabase:
             yield
         except (sqlite3.Error, OSError) as error:
             raise store_error(error, self.place) from error
+
+
+def _primary(error: sqlite3.Error) -> int | None:
+    """Return the code of *error* without its details; None where the driver itself raised it."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if code is not None else None
 
 
 def store_error(error: sqlite3.Error | OSError, place: str) -> StoreError:
@@ -174,8 +209,7 @@ def store_error(error: sqlite3.Error | OSError, place: str) -> StoreError:
         return (
             StoreFull(f"{text}; free some space") if full else StoreError(f"{text}; check the disk and its rights")
         )
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if code is not None else None
+    primary = _primary(error)
     if primary in _FULL:
         return StoreFull(f"no space left for {place}; free some space, then it goes on by itself")
     if primary in _DAMAGED:

@@ -23,14 +23,13 @@ def open_database(path: Path, *, create: bool) -> SqliteDatabase:
     """
     Open the database *path*, bring its schema up to date, and return the connection.
 
-    A file that is empty becomes a database with *create*. Raises `Refused` for a database of something
-    else, `StoreError` for a newer schema, `StoreUnsuitable` where there can be no write-ahead log.
+    A file that is empty becomes a database with *create*. Raises `Refused` for a file or a database of
+    something else, beside which nothing is made, `StoreError` for a newer schema, `StoreUnsuitable`
+    where there can be no write-ahead log.
     """
     database = SqliteDatabase(path)
     try:
-        found = _version(database)
-        if found == 0 and not create:
-            raise Refused(f"{path} is not a database of manyfit; check the name")
+        found = _own_version(database, create=create)
         if found > SCHEMA:
             raise StoreError(
                 f"{path} has schema {found}, this version of manyfit reads schema {SCHEMA}; "
@@ -44,6 +43,16 @@ def open_database(path: Path, *, create: bool) -> SqliteDatabase:
         database.close()
         raise
     return database
+
+
+def _own_version(database: SqliteDatabase, *, create: bool) -> int:
+    """Return the version of the schema, 0 for what may be *create*d. Raises `Refused` for what is not ours."""
+    if not database.is_database() and not database.was_store():
+        raise Refused(f"{database.place} is not a SQLite database; check the name")
+    found = _version(database)
+    if found == 0 and not create:
+        raise Refused(f"{database.place} is not a database of manyfit; check the name")
+    return found
 
 
 def _version(database: SqliteDatabase) -> int:

@@ -14,11 +14,12 @@ from manyfit.testing.independent.needs import unmet
 from manyfit.testing.independent.shapes import Chain, Epoch, Epochs, Json, Record, Unit
 
 _UNIT_FILE = re.compile(r"(?P<unit>.+)\.(?P<kind>[ce])(?P<epoch>[1-9]\d*)")
-_ACTIONS = frozenset({"AddSegment", "Pause", "Resume", "SetTerms", "Stop", "Cancel", "Compacted"})
+_ACTIONS = frozenset({"AddSegment", "Pause", "Resume", "SetTerms", "Stop", "Cancel", "Compacted", "Audit"})
 _NEEDED = {
     "AddSegment": ("segment", "sha256", "n_units", "n_tasks", "n_new"),
     "Compacted": ("base", "sha256"),
     "SetTerms": ("terms",),
+    "Audit": ("certificate",),
 }
 _RESULT = ("index", "key", "attempt", "outcome", "final")
 _ENDS = frozenset({"done", "yielded", "sealed", "split"})

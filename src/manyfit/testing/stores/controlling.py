@@ -1,11 +1,46 @@
 """Laws of what people do to a sweep: pauses, cancellations, edits, retries."""
 
 from manyfit.contracts.store import Store
-from manyfit.model.control import Pause, Resume
+from manyfit.model.audit import Audited, Certificate
+from manyfit.model.control import Audit, Pause, Resume, certificates, rules_off
 from manyfit.model.lease import EndKind
 from manyfit.model.snapshot import Counts
-from manyfit.testing.stores.acting import accepted_lines, add, cancel, claimed, counts, indices, numbers_text, run
+from manyfit.testing.stores.acting import (
+    accepted_lines,
+    act,
+    add,
+    cancel,
+    claimed,
+    copy,
+    counts,
+    indices,
+    numbers_text,
+    run,
+)
 from manyfit.testing.stores.builders import A, B, C, end, key_of, line, segment
+
+CERTIFICATE = Certificate(
+    rules=(
+        Audited(
+            rule="shared-steps+neighbors",
+            guarantee="exact",
+            n_fused=40,
+            n_tasks=3,
+            n_cells=12,
+            n_wrong=2,
+            largest=0.1 + 0.2,
+            median=5e-324,
+            n_unable=1,
+            n_unsteady=1,
+            example=key_of(1),
+        ),
+        Audited(rule="ridge", guarantee="close", n_fused=9, n_tasks=9, n_cells=9),
+    ),
+    seed=7,
+    drawn_from="0123456789abcdef",
+    off=("neighbors",),
+    versions={"scikit-learn": "1.9.1", "numpy": "2.4.6"},
+)
 
 
 class ControlSuite:
@@ -107,3 +142,19 @@ class ControlSuite:
         assert store.claim(A) is None
         assert store.finished()
         assert Counts(planned=2, done=1, cancelled=1) == counts(store)
+
+    def test_a_certificate_is_kept_as_it_is(self, store: Store, other: Store, model: Store) -> None:
+        """Every handle and copy has it to the last bit, and knows which rules are off; nothing else changes."""
+        add(store, segment([1, 2], [3]))
+        run(store, claimed(store))
+        before = counts(store), accepted_lines(store)
+
+        entry = act(store, Audit(certificate=CERTIFICATE))
+
+        assert list(other.entries(1)) == [entry]
+        assert list(certificates(other.entries())) == [CERTIFICATE]
+        assert rules_off(other.entries()) == {"neighbors"}
+        assert before == (counts(other), accepted_lines(other))
+        copy(store, model)
+        assert list(certificates(model.entries())) == [CERTIFICATE]
+        assert claimed(other, B).position == 2

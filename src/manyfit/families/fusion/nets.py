@@ -1,0 +1,191 @@
+"""
+Perceptrons of one shape, trained together: every step is one batched product for all nets.
+
+Weights, shuffles, updates and the test for stopping are scikit-learn's, draw by draw and net by net; only
+the order of sums differs. Training can blow up such a difference (large learning rates are chaotic), so
+scores agree in distribution, not one by one: the rule is used only when it is asked for.
+"""
+
+import itertools
+import warnings
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, gen_batches, shuffle
+
+from manyfit.contracts.estimators import FitSize
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.families.fusion.nets_training import Nets, Problem, Shape
+from manyfit.families.fusion.sources import FittedSource
+from manyfit.families.fusion.tokens import token
+
+CLASSIFIER = "sklearn.neural_network:MLPClassifier"
+REGRESSOR = "sklearn.neural_network:MLPRegressor"
+MOST_NUMBERS = 400_000
+"""That a step of nets trained together goes through: beyond it they no longer stay in a core's cache."""
+FEWEST_NETS, MOST_NETS = 4, 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetsRule:
+    """Nets that differ in learning rate, penalty, momentum and seed are trained together."""
+
+    name: str = "nets-batched"
+    covers: frozenset[str] = frozenset({CLASSIFIER, REGRESSOR})
+    axes: tuple[str, ...] = ("learning_rate_init", "alpha", "random_state", "momentum", "beta_1", "beta_2")
+    shares: str = "every step of training, as one batched product"
+    guarantee: Guarantee = Guarantee.STATISTICAL
+    proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
+
+    def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
+        if params.get("solver") not in ("adam", "sgd"):
+            return f"the solver {params.get('solver')!r} makes no steps in batches"
+        if params.get("early_stopping"):
+            return "early stopping sets rows aside for every net"
+        if params.get("loss", "squared_error") != "squared_error":
+            return f"the loss {params.get('loss')!r} is not batched"
+        if params.get("verbose"):
+            return "progress is printed for one net at a time"
+        if not isinstance(params.get("random_state"), Integral):
+            return "random_state is no whole number"
+        if isinstance(params.get("batch_size"), Integral) and params["batch_size"] > size.n_rows:
+            return "batch_size is larger than the number of rows"
+        return None
+
+    def group(self, path: str, params: Params) -> Hashable:
+        return token(path, params, self.axes)
+
+    def cost_seconds(self, path: str, members: Sequence[Params], alone: Sequence[float], size: FitSize) -> float:
+        widths = [size.n_columns, *hidden(members[0].get("hidden_layer_sizes", 100)), max(size.n_classes, 1)]
+        n_weights = sum(left * right for left, right in itertools.pairwise(widths))
+        share = 0.15 + 0.35 * n_weights / (n_weights + 5000)
+        return max(alone) + share * (sum(alone) - max(alone))
+
+    def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
+        problem, template = prepare(batch)
+        for positions in crews(batch.estimators, problem.shape, rows_a_step(template, len(problem.X))):
+            for position, learned in trained(problem, template, batch.estimators, positions):
+                fitted = clone(batch.estimators[position])
+                vars(fitted).update(learned)
+                yield position, FittedSource(fitted, batch.sets)
+
+
+RULES = (NetsRule(),)
+
+
+def hidden(sizes: Any) -> tuple[int, ...]:
+    """Return the widths of the hidden layers; scikit-learn takes a single number for one layer."""
+    return tuple(int(size) for size in sizes) if np.iterable(sizes) else (int(sizes),)
+
+
+def prepare(batch: Batch) -> tuple[Problem, Any]:
+    """Validate rows and targets as scikit-learn's fit does; return the problem and what fit leaves behind."""
+    if scipy.sparse.issparse(batch.X):
+        raise CannotFuse("the rows are sparse")
+    template = clone(batch.estimators[0])
+    X, y = template._validate_input(batch.X, batch.y, incremental=False, reset=True)
+    Y = y.reshape(-1, 1) if y.ndim == 1 else y
+    if template.batch_size != "auto" and template.batch_size > len(X):
+        raise CannotFuse("batch_size is larger than the number of rows")
+    widths = (X.shape[1], *hidden(template.hidden_layer_sizes), Y.shape[1])
+    template._random_state = check_random_state(0)
+    template._initialize(Y, list(widths), X.dtype)
+    shape = Shape(widths=widths, activation=template.activation, output=template.out_activation_, dtype=X.dtype)
+    return Problem(X=X, Y=Y, shape=shape), template
+
+
+def rows_a_step(estimator: Any, n_rows: int) -> int:
+    """Return how many rows scikit-learn takes for one step."""
+    return min(200, n_rows) if estimator.batch_size == "auto" else int(estimator.batch_size)
+
+
+def crews(estimators: Sequence[Any], shape: Shape, n_rows: int) -> Iterator[list[int]]:
+    """Yield positions to train together: equal seeds share their rows, equal rates stop at about one time."""
+    ordered = sorted(
+        range(len(estimators)), key=lambda at: (estimators[at].random_state, estimators[at].learning_rate_init)
+    )
+    numbers = 5 * shape.n_weights + n_rows * sum(shape.widths)
+    length = max(FEWEST_NETS, min(MOST_NETS, MOST_NUMBERS // numbers))
+    for start in range(0, len(ordered), length):
+        yield ordered[start : start + length]
+
+
+@dataclass(slots=True, kw_only=True)
+class Stream:
+    """The draws of one seed: the first weights, then the order of rows of every epoch."""
+
+    state: Any
+    order: Any
+
+    def next_order(self, is_shuffled: bool) -> Any:
+        if is_shuffled:
+            self.order = shuffle(self.order, random_state=self.state)
+        return self.order
+
+
+def started(problem: Problem, template: Any, estimators: Sequence[Any]) -> tuple[Nets, dict[int, Stream]]:
+    """Return nets with their first weights, and the streams that drew them, by seed."""
+    streams, firsts = {}, {}
+    for seed in {int(estimator.random_state) for estimator in estimators}:
+        beginner = clone(template)
+        beginner._label_binarizer = getattr(template, "_label_binarizer", None)
+        beginner._random_state = check_random_state(seed)
+        beginner._initialize(problem.Y, list(problem.shape.widths), problem.X.dtype)
+        firsts[seed] = np.concatenate([part.ravel() for part in (*beginner.coefs_, *beginner.intercepts_)])
+        streams[seed] = Stream(state=beginner._random_state, order=np.arange(len(problem.X), dtype=int))
+    weights = np.stack([firsts[int(estimator.random_state)] for estimator in estimators])
+    return Nets.of(problem.shape, weights, estimators), streams
+
+
+def trained(
+    problem: Problem, template: Any, estimators: Sequence[Any], positions: Sequence[int]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """
+    Yield each net when its training ends, as attributes of a fitted estimator.
+
+    A net whose weights are not finite is not yielded: scikit-learn raises for it.
+    """
+    mine = [estimators[position] for position in positions]
+    nets, streams = started(problem, template, mine)
+    places, seeds = np.array(positions), np.array([int(estimator.random_state) for estimator in mine])
+    size = rows_a_step(template, len(problem.X))
+    for epoch in range(1, template.max_iter + 1):
+        orders = {int(seed): streams[int(seed)].next_order(template.shuffle) for seed in np.unique(seeds)}
+        rows = np.stack([orders[int(seed)] for seed in seeds]) if len(orders) > 1 else orders[int(seeds[0])]
+        losses = _epoch(problem, nets, rows, size)
+        has_stopped = nets.end_epoch(losses, template, epoch * len(problem.X))
+        is_last = epoch == template.max_iter
+        for at in np.flatnonzero(has_stopped | is_last):
+            if is_last and not has_stopped[at]:
+                _warn_unfinished(template.max_iter)
+            learned = nets.attributes(int(at), template, epoch)
+            if all(np.isfinite(part).all() for part in (*learned["coefs_"], *learned["intercepts_"])):
+                yield int(places[at]), learned
+        if has_stopped.all():
+            return
+        if has_stopped.any():
+            nets.keep(~has_stopped)
+            places, seeds = places[~has_stopped], seeds[~has_stopped]
+
+
+def _epoch(problem: Problem, nets: Nets, rows: Any, size: int) -> Any:
+    """Make one pass over the rows in the given order (one for all nets, or one each); return mean losses."""
+    total = np.zeros(len(nets.weights))
+    with np.errstate(all="ignore"):
+        for part in gen_batches(len(problem.X), size):
+            chosen = rows[..., part]
+            total += nets.step(problem.X[chosen], problem.Y[chosen]) * (part.stop - part.start)
+    return total / len(problem.X)
+
+
+def _warn_unfinished(max_iter: int) -> None:
+    text = (
+        f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet."
+    )
+    warnings.warn(text, ConvergenceWarning, stacklevel=3)

@@ -1,0 +1,34 @@
+"""The parameters of estimators, looked up and checked for thousands of fits."""
+
+from typing import Any
+
+from manyfit.families.constraints import admits, constraints_of
+
+
+class Parameters:
+    """Reads parameters and asks whether scikit-learn accepts them; remembers names by class, and values."""
+
+    def __init__(self) -> None:
+        self._names: dict[type, tuple[str, ...]] = {}
+        self._admitted: dict[tuple[type, str, type, Any], bool] = {}
+
+    def of(self, estimator: Any) -> dict[str, Any]:
+        """Return what `get_params(deep=False)` does."""
+        cls = type(estimator)
+        if cls not in self._names:
+            self._names[cls] = tuple(cls._get_param_names())
+        return {name: getattr(estimator, name) for name in self._names[cls]}
+
+    def accepted(self, estimator: Any, params: dict[str, Any]) -> bool:
+        """Whether `fit` of *estimator*, which has *params*, would take them."""
+        cls = type(estimator)
+        return all(self._admits(cls, name, value) for name, value in params.items())
+
+    def _admits(self, cls: type, name: str, value: Any) -> bool:
+        key = (cls, name, type(value), value)
+        try:
+            if key not in self._admitted:
+                self._admitted[key] = admits(constraints_of(cls, name), value)
+            return self._admitted[key]
+        except TypeError:  # a value without a hash
+            return admits(constraints_of(cls, name), value)

@@ -1,0 +1,1 @@
+"""Drop-in search classes for scikit-learn; see `manyfit.search.classes`. Empty, so that runners start fast."""

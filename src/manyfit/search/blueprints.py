@@ -1,0 +1,219 @@
+"""Which fits may share work, and how they are taken apart for it."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn import clone
+from sklearn.base import is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
+
+from manyfit.contracts.estimators import Families
+from manyfit.families.estimators import SklearnCatalog
+from manyfit.model.errors import ManyfitError
+from manyfit.search.evaluation import Evaluation
+from manyfit.search.scores import Score, score_of
+from manyfit.search.tokens import estimator_token, is_estimator
+
+_KNOWN = ("sklearn", "xgboost", "lightgbm")
+"""Libraries whose estimators keep their hands off rows that others use, unless `copy` says so."""
+_HARMLESS = frozenset(
+    {
+        "assume_finite",
+        "working_memory",
+        "print_changed_only",
+        "display",
+        "pairwise_dist_chunk_size",
+        "enable_cython_pairwise_dist",
+    }
+)
+_DEFAULTS: Mapping[str, Any] = {
+    "array_api_dispatch": False,
+    "transform_output": "default",
+    "enable_metadata_routing": False,
+    "skip_parameter_validation": False,
+    "sparse_interface": "spmatrix",
+}
+"""Settings of scikit-learn under which fits may share work: with these values, or with any."""
+_IN_PLACE = ("copy", "copy_X", "copy_x", "overwrite_X")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """
+    How a candidate is fitted in the company of others.
+
+    `parts` are its unfitted estimators by step name, which nobody fits. `paths` and `tokens` are those of its
+    steps, as `manyfit.fit.fusing.Fit` wants them. `score` is applied to the answers for a set.
+    """
+
+    parts: Sequence[tuple[str, Any]]
+    paths: Sequence[str]
+    tokens: Sequence[Hashable]
+    score: Score
+
+    def steps(self) -> list[tuple[str, Any]]:
+        """Return new unfitted estimators by step name."""
+        return [(name, _copied(part)) for name, part in self.parts]
+
+
+class Blueprints:
+    """The blueprints of one evaluation; those of candidates that are fitted alone are None."""
+
+    def __init__(self, evaluation: Evaluation, catalog: SklearnCatalog, families: Families) -> None:
+        self._evaluation = evaluation
+        self._catalog = catalog
+        self._families = families
+        self._possible = _may_share(evaluation)
+        self._known: dict[int, Blueprint | None] = {}
+        self._paths: dict[type, str] = {}
+
+    def of(self, candidate: int) -> Blueprint | None:
+        """Return the blueprint of a candidate; None: it must be fitted exactly as scikit-learn does."""
+        if candidate not in self._known:
+            self._known[candidate] = self._draw(candidate) if self._possible else None
+        return self._known[candidate]
+
+    def draws(self, candidate: int) -> bool:
+        """Whether fits of a candidate may ask the global random stream; rather yes than no."""
+        if self.of(candidate) is not None:
+            return False
+        try:
+            estimator = self._made(candidate)
+        except Exception:  # noqa: BLE001 - it will not be fitted
+            return False
+        if any(not _is_known(type(part)) for part in inside(estimator)):
+            return True
+        return not all(self._is_repeatable(part) for _, part in _steps(estimator) or [("", estimator)])
+
+    def _made(self, candidate: int) -> Any:
+        """Return the unfitted estimator of a candidate. Raises what setting its parameters raises."""
+        estimator = clone(self._evaluation.estimator)
+        return estimator.set_params(**clone(dict(self._evaluation.candidates[candidate]), safe=False))
+
+    def path(self, estimator: Any) -> str:
+        """Return the import path under which rules and families know the class of *estimator*; "": none."""
+        cls = type(estimator)
+        if cls not in self._paths:
+            self._paths[cls] = self._find_path(cls)
+        return self._paths[cls]
+
+    def _find_path(self, cls: type) -> str:
+        if not _is_known(cls):
+            return ""
+        try:
+            path = self._catalog.path(cls.__name__)
+            return path if self._catalog.load(path) is cls else ""
+        except ManyfitError:
+            return ""
+
+    def _draw(self, candidate: int) -> Blueprint | None:
+        evaluation = self._evaluation
+        try:
+            estimator = self._made(candidate)
+            steps = _steps(estimator)
+            if not steps or not all(_keeps_rows(part) and self._is_repeatable(part) for _, part in steps):
+                return None
+            final = steps[-1][1]
+            score = score_of(evaluation.scorer, final) if is_classifier(final) or is_regressor(final) else None
+            if score is None or get_tags(estimator).input_tags.pairwise:
+                return None
+        except Exception:  # noqa: BLE001 - the error is scikit-learn's to raise, in the fit of the candidate
+            return None
+        return Blueprint(
+            parts=steps,
+            paths=[self.path(part) for _, part in steps],
+            tokens=[estimator_token(part) for _, part in steps],
+            score=score,
+        )
+
+    def _is_repeatable(self, estimator: Any) -> bool:
+        """Whether two fits with equal parameters are equal: nothing is drawn from a stream that goes on."""
+        unset = [name for name, value in _seeds(estimator) if not isinstance(value, (int, np.integer))]
+        if unset != ["random_state"]:
+            return not unset
+        path = self.path(estimator)
+        return not self._families.of(path).uses_seed(path, estimator.get_params(deep=False))
+
+
+def _steps(estimator: Any) -> list[tuple[str, Any]]:
+    """Return the steps that are fitted one after the other; none where that cannot be taken apart."""
+    if type(estimator) is not Pipeline:
+        return [("", estimator)]
+    if estimator.memory is not None or estimator.verbose or getattr(estimator, "transform_input", None):
+        return []
+    steps = [(name, part) for name, part in estimator.steps if part is not None and part != "passthrough"]
+    return steps if steps and steps[-1][1] is estimator.steps[-1][1] else []
+
+
+def _copied(estimator: Any) -> Any:
+    """Return what `clone` returns for an unfitted estimator, in a tenth of the time where that can be."""
+    cls: Any = type(estimator)
+    if not cls.__module__.startswith("sklearn.") or any(
+        True for value in vars(estimator).values() for _ in _inside_value(value)
+    ):
+        return clone(estimator)
+    copy = cls.__new__(cls)
+    vars(copy).update(vars(estimator))
+    return copy
+
+
+def inside(estimator: Any) -> Iterator[Any]:
+    """Yield *estimator* and all estimators in its parameters."""
+    yield estimator
+    for value in estimator.get_params(deep=False).values():
+        yield from _inside_value(value)
+
+
+def _inside_value(value: Any) -> Iterator[Any]:
+    if is_estimator(value):
+        yield from inside(value)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _inside_value(part)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _inside_value(part)
+
+
+def _keeps_rows(estimator: Any) -> bool:
+    """Whether fitting leaves the rows as they are: others use them too."""
+    for part in inside(estimator):
+        # Frames that `set_output` asks for are nothing that rules give.
+        if not _is_known(type(part)) or "_sklearn_output_config" in vars(part):
+            return False
+        if any(getattr(part, name, True) is False for name in _IN_PLACE):
+            return False
+        if getattr(part, "memory", None) is not None:
+            return False
+        if isinstance(part, FunctionTransformer) and not (_is_pure(part.func) and _is_pure(part.inverse_func)):
+            return False
+    return True
+
+
+def _is_pure(function: Any) -> bool:
+    return function is None or isinstance(function, np.ufunc)
+
+
+def _is_known(cls: type) -> bool:
+    return cls.__module__.split(".")[0] in _KNOWN
+
+
+def _seeds(estimator: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in estimator.get_params(deep=True).items():
+        if name.rpartition("__")[2] == "random_state":
+            yield name, value
+
+
+def _may_share(evaluation: Evaluation) -> bool:
+    """Whether any fits of the evaluation may share work."""
+    if evaluation.fuse is None or evaluation.fit_params or evaluation.score_params:
+        return False
+    settings = {name: value for name, value in evaluation.settings.items() if name not in _HARMLESS}
+    if any(name not in _DEFAULTS or _DEFAULTS[name] != value for name, value in settings.items()):
+        return False
+    y, X = evaluation.y, evaluation.X
+    return y is not None and np.ndim(y) == 1 and len(getattr(X, "shape", ())) == 2

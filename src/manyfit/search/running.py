@@ -1,0 +1,259 @@
+"""Having the tasks of an evaluation carried out: here, or by the pool, or here while the pool warms up."""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from manyfit.contracts.estimators import Families
+from manyfit.contracts.executor import Work, WorkTask
+from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.errors import UserError, told
+from manyfit.model.keys import CandidateKey, CellKey, TaskKey
+from manyfit.model.result import FailureClass
+from manyfit.model.segment import SegmentHeader
+from manyfit.model.sweep import Limits
+from manyfit.model.unit import Mode
+from manyfit.run.pool import Pool, Round
+from manyfit.search import payload
+from manyfit.search.blueprints import Blueprints
+from manyfit.search.bodies import scored_of
+from manyfit.search.dividing import Dividing, Portion
+from manyfit.search.evaluation import Evaluation, Scored, Scores
+from manyfit.search.executor import EXECUTOR
+from manyfit.search.fitting import Began, Fitting, Ready
+from manyfit.search.pools import discard, shared_pool
+
+SMALL_SECONDS = 0.5
+"""What is predicted to take less is done in this process; what then takes longer goes on in the pool."""
+_UNLIMITED = Limits(time_seconds=1e8)
+_MOST_DISAGREEMENTS = 3
+"""So many tasks that fail in a runner and not here mean that the runners cannot do this search."""
+_KILLED = frozenset({FailureClass.CRASH, FailureClass.OOM, FailureClass.TIMEOUT})
+_CANDIDATE = Candidate(key=CandidateKey(""), pipeline="", steps=(), shown={})
+_CELL = Cell(key=CellKey(""), split="", fold=None, seed=0)
+
+Note = Callable[[int, Scored], None]
+
+
+class Unsuitable(Exception):
+    """The pool cannot do the work; the message says why. It is done in this process then."""
+
+
+class Running:
+    """
+    The tasks of one evaluation and what became of them so far.
+
+    `note` is called for each task as it ends, in any order. Leaves no process at work behind, whatever happens.
+    """
+
+    def __init__(self, evaluation: Evaluation, *, n_runners: int, note: Note) -> None:
+        self._evaluation = evaluation
+        self._n_runners = n_runners
+        self._note = note
+        self._fitting = Fitting(evaluation, separate=False)
+        self._registry: dict[Any, Any] = {}
+        self._n_disagreements = 0
+        self.found: dict[int, Scored] = {}
+
+    def run(self) -> list[Scored]:
+        """Return what became of each task. Raises what scikit-learn's search would raise."""
+        if self._n_runners == 1 or self._evaluation.n_tasks < 2:
+            self._run_here()
+        else:
+            self._run_divided()
+        return self.results()
+
+    @property
+    def blueprints(self) -> Blueprints:
+        """How the candidates can be taken apart."""
+        return self._fitting.blueprints
+
+    @property
+    def families(self) -> Families:
+        """What is known of estimators."""
+        return self._fitting.families
+
+    def results(self) -> list[Scored]:
+        """Return what became of each task, once all have ended."""
+        return [self.found[index] for index in range(self._evaluation.n_tasks)]
+
+    def accept(self, index: int, scored: Scored) -> None:
+        """Note what became of a task, and give its warnings."""
+        self.found[index] = scored
+        for one in scored.warned:
+            warnings.warn_explicit(one.text, one.category, one.filename, one.lineno, registry=self._registry)
+        self._note(index, scored)
+
+    # -- in this process ---------------------------------------------------------------------------
+
+    def _run_here(self) -> None:
+        """Do all here; what draws from the global random stream in scikit-learn's order, and so the same."""
+        everything = range(self._evaluation.n_tasks)
+        drawing = [index for index in everything if self._evaluation.place(index)[0] in self._drawing]
+        self.do(sorted({*everything} - {*drawing}))
+        for index in drawing:
+            self._take_ready(self._fitting.alone(index))
+
+    @cached_property
+    def _drawing(self) -> frozenset[int]:
+        """The candidates whose fits may ask the global random stream."""
+        numbers = range(len(self._evaluation.candidates))
+        return frozenset(number for number in numbers if self._fitting.blueprints.draws(number))
+
+    @property
+    def draws(self) -> bool:
+        """Whether any fit may ask the global random stream."""
+        return bool(self._drawing)
+
+    def do(self, indices: Sequence[int], until: float | None = None) -> None:
+        """Carry out tasks here; after the instant *until* no further group is begun."""
+        for event in self._fitting.run(indices):
+            if isinstance(event, Began):
+                if until is not None and time.monotonic() > until:
+                    return
+            else:
+                self._take_ready(event)
+
+    def _take_ready(self, ready: Ready) -> None:
+        if ready.scored is None:
+            raise ready.error or RuntimeError("a fit ended without scores")
+        self.accept(ready.index, ready.scored)
+
+    # -- divided -----------------------------------------------------------------------------------
+
+    def _run_divided(self) -> None:
+        dividing = Dividing(self._evaluation, self._fitting.blueprints, self._fitting.families)
+        portions = dividing.portions(self._n_runners)
+        if sum(portion.seconds for portion in portions) < SMALL_SECONDS:
+            with one_thread():
+                if self.draws:
+                    self._run_here()
+                    return
+                until = time.monotonic() + SMALL_SECONDS
+                for portion in portions:
+                    self.do(portion.indices, until)
+        if left := self._left(portions):
+            self._run_pooled(left)
+
+    def _left(self, portions: Sequence[Portion]) -> list[Portion]:
+        """Return what no task has become of yet."""
+        left = []
+        for portion in portions:
+            indices = tuple(index for index in portion.indices if index not in self.found)
+            if indices:
+                share = portion.seconds * len(indices) / len(portion.indices)
+                left.append(Portion(indices=indices, seconds=share))
+        return left
+
+    def _run_pooled(self, portions: list[Portion]) -> None:
+        """Have the pool do *portions*; what it cannot do is done here."""
+        seed = int(np.random.randint(2**31 - 1)) if self.draws else None
+        try:
+            with self._shared(replace(self._evaluation, seed=seed)) as path:
+                self._pool_round(portions, path, helping=not self.draws)
+        except Unsuitable:
+            with one_thread():
+                for portion in self._left(portions):
+                    self.do(portion.indices)
+
+    @contextmanager
+    def _shared(self, evaluation: Evaluation) -> Iterator[str]:
+        try:
+            block = payload.shared(evaluation)
+            path = block.__enter__()
+        except Exception as error:
+            raise Unsuitable(f"it cannot be pickled: {error}") from error
+        try:
+            yield path
+        finally:
+            block.__exit__(None, None, None)
+
+    def _pool_round(self, portions: list[Portion], path: str, *, helping: bool) -> None:
+        header = SegmentHeader(
+            sweep="search", executor=EXECUTOR, spec={"payload": path, "path": list(sys.path)}, limits=_UNLIMITED
+        )
+        works = [_work(header, portion.indices) for portion in portions]
+        try:
+            pool = shared_pool(self._n_runners)
+            round_ = pool.run(works, costs=[portion.seconds for portion in portions])
+        except UserError as error:
+            discard(self._n_runners)
+            raise Unsuitable(str(error)) from error
+        try:
+            if helping:
+                self._help(pool, round_)
+            self._follow(round_)
+        finally:
+            round_.cancel()
+
+    def _help(self, pool: Pool, round_: Round) -> None:
+        """Do the smallest portions here until a runner is warm."""
+        with one_thread():
+            while not pool.ready() and (work := round_.take()) is not None:
+                self.do([task.index for task in work.tasks])
+                for index, body in round_.poll():
+                    self.take_body(index, body)
+
+    def _follow(self, round_: Round) -> None:
+        bodies = iter(round_)
+        while True:
+            try:
+                index, body = next(bodies)
+            except StopIteration:
+                return
+            except UserError as error:
+                discard(self._n_runners)
+                raise Unsuitable(str(error)) from error
+            self.take_body(index, body)
+
+    def take_body(self, index: int, body: Mapping[str, Any]) -> None:
+        """Note the result body of a task from a runner. Raises what scikit-learn's search would raise."""
+        if "failure" not in body:
+            self.accept(index, scored_of(body))
+            return
+        failure = body["failure"]
+        if FailureClass(failure["cls"]) in _KILLED:
+            self.accept(index, self._killed(told(failure["error"], failure["message"])))
+            return
+        # The error is to be raised by the code that raises it, so that it is the very same one.
+        self._n_disagreements += 1
+        with one_thread():
+            self._take_ready(self._fitting.alone(index))
+        if self._n_disagreements >= _MOST_DISAGREEMENTS:
+            raise Unsuitable(told(failure["error"], failure["message"]))
+
+    def _killed(self, words: str) -> Scored:
+        """Return the scores of a fit that took its process down: it has failed like one that raised."""
+        evaluation = self._evaluation
+        if evaluation.error_score == "raise":
+            raise UserError(f"a fit ended its process: {words}")
+        names = getattr(evaluation.scorer, "_scorers", None)
+        error: Scores = evaluation.error_score if names is None else dict.fromkeys(names, evaluation.error_score)
+        train = error if evaluation.return_train_score else None
+        return Scored(test=error, train=train, fit_seconds=0.0, score_seconds=0.0, fit_error=f"{words}\n")
+
+
+def _work(header: SegmentHeader, indices: Sequence[int]) -> Work:
+    tasks = [WorkTask(index=index, key=TaskKey(""), candidate=_CANDIDATE, cell=_CELL) for index in indices]
+    return Work(header=header, mode=Mode.FIT, tasks=tasks, inputs={})
+
+
+_controller: tuple[int, ThreadpoolController] | None = None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold the numerical libraries of this process to one thread for the length of the block."""
+    global _controller
+    if _controller is None or _controller[0] != len(sys.modules):
+        _controller = (len(sys.modules), ThreadpoolController())
+    with _controller[1].limit(limits=1):
+        yield

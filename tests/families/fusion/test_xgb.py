@@ -1,0 +1,178 @@
+"""XGBoost with fewer rounds is answered from the fit with the most, bit for bit."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_iris
+from tests.families.fusion.side_by_side import assert_fused_as_alone, batch_of, grid
+from tests.families.libraries import needs
+
+from manyfit.contracts.estimators import FitSize
+from manyfit.contracts.fusion import CannotFuse
+from manyfit.families.fusion.xgb import PARAMETERS, RULES
+from manyfit.testing.fusion import FusionSuite, Sample
+
+pytestmark = needs("xgboost")
+
+(RULE,) = RULES
+SIZE = FitSize(n_rows=100, n_columns=4, n_classes=3)
+ROUNDS = {"n_estimators": [1, 2, 5, 8]}
+PATH = "xgboost:XGBClassifier"
+SAMPLED = {"subsample": 0.6, "colsample_bytree": 0.6, "colsample_bynode": 0.7}
+
+
+def flowers():
+    X, y = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    return X[order[:110]], y[order[:110]], X[order[110:]]
+
+
+def patients():
+    X, y = load_diabetes(return_X_y=True)
+    return X[:160], y[:160], X[160:220]
+
+
+def classifier(**params):
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(n_jobs=1, random_state=0, **params)
+
+
+def regressor(**params):
+    from xgboost import XGBRegressor
+
+    return XGBRegressor(n_jobs=1, random_state=0, **params)
+
+
+class TestXGBoost(FusionSuite):
+    rule = RULE
+    samples = tuple(
+        Sample(path=f"xgboost:{name}", grid=ROUNDS, params={"n_jobs": 1, "max_depth": 3, **params}, labels=False)
+        for name in ("XGBClassifier", "XGBRegressor")
+        for params in ({}, SAMPLED)
+    )
+    refused = ((PATH, {"booster": "dart"}),)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tree_method": "exact", "subsample": 0.6, "colsample_bytree": 0.6},
+        {"tree_method": "approx", "subsample": 0.5},
+        {"num_parallel_tree": 3, **SAMPLED},
+        {"grow_policy": "lossguide", "max_leaves": 5},
+        {"objective": "multi:softmax"},
+        {"base_score": 0.3, "max_bin": 5},
+    ],
+)
+def test_classes(params):
+    """Ways to grow and to sample, for three classes and for two."""
+    X, y, other = flowers()
+    for target in (y, (y == 1).astype(int)):
+        if params.get("objective") and target is not y:
+            continue
+        estimators = grid(classifier(**params), ROUNDS)
+        assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, target, other=other))) == 4
+
+
+def test_weights_of_the_second_class():
+    """The weight of the second of two classes is kept."""
+    X, y, other = flowers()
+    estimators = grid(classifier(scale_pos_weight=3.0), ROUNDS)
+    assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, (y == 1).astype(int), other=other))) == 4
+
+
+def test_warnings_of_the_fit_are_given_for_each():
+    """The library warns of a parameter that three classes do not use: once for each fit, as it does alone."""
+    X, y, _ = flowers()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for n_seen, _ in enumerate(RULE.run(batch_of(grid(classifier(scale_pos_weight=3.0), ROUNDS), X, y)), 1):
+            assert ["scale_pos_weight" in str(one.message) for one in caught] == [True] * n_seen
+
+
+@pytest.mark.parametrize(
+    "params", [{"objective": "reg:absoluteerror"}, {"objective": "count:poisson", **SAMPLED}, {"missing": 0.0}]
+)
+def test_numbers(params):
+    """Objectives with leaves of their own, and zeros that stand for what is missing."""
+    X, y, other = patients()
+    X, other = np.where(X < 0, 0.0, X), np.where(other < 0, 0.0, other)
+    estimators = grid(regressor(**params), ROUNDS)
+    assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 4
+
+
+def test_no_number_is_the_default_of_the_library():
+    """A number of None is the hundred rounds that the library takes."""
+    X, y, other = patients()
+    estimators = grid(regressor(max_depth=2), {"n_estimators": [None, 3, 100]})
+    assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"booster": "dart"}, "rescales"),
+        ({"booster": "gblinear"}, "gblinear"),
+        ({"early_stopping_rounds": 5}, "early_stopping_rounds=5"),
+        ({"callbacks": []}, "callbacks"),
+        ({"device": "cuda"}, "cuda"),
+        ({"objective": len}, "objective"),
+        ({"eval_metric": len}, "eval_metric"),
+        ({"eval_metric": ["rmse", len]}, "eval_metric"),
+        ({"n_estimators": 0}, "n_estimators is 0"),
+        ({"n_estimators": 10.0}, "n_estimators is 10.0"),
+        ({"n_estimators": True}, "n_estimators is True"),
+        ({"random_state": np.random.RandomState(0)}, "random_state"),
+        ({"num_boost_round": 7}, "num_boost_round"),
+        ({"process_type": "update"}, "process_type"),
+        ({"rate_drop": 0.5}, "rate_drop"),
+    ],
+)
+def test_refusals_name_what_is_in_the_way(changes, word):
+    """Each refusal names the parameter."""
+    params = classifier().get_params()
+    assert RULE.refuses(PATH, params, SIZE) is None
+    assert word in RULE.refuses(PATH, {**params, **changes}, SIZE)
+
+
+def test_the_parameters_known_are_those_of_the_library():
+    """A parameter that a new release adds is refused until it is looked at."""
+    assert set(classifier().get_params()) == PARAMETERS
+
+
+def test_rows_that_miss_values_are_one_group():
+    """Two values that are not a number mark missing values alike; another mark is another group."""
+    params = classifier().get_params()
+    other = {**params, "missing": float("nan"), "n_estimators": 3}
+    assert RULE.group(PATH, params) == RULE.group(PATH, other)
+    for changes in ({"missing": 0.0}, {"max_depth": 2}, {"random_state": 1}, {"subsample": 0.5}):
+        assert RULE.group(PATH, params) != RULE.group(PATH, {**params, **changes})
+
+
+def test_labels_that_are_no_codes_are_left_alone():
+    """The library refuses texts as classes: each fit alone says so."""
+    X, y, _ = flowers()
+    with pytest.raises(CannotFuse, match="ValueError"):
+        list(RULE.run(batch_of(grid(classifier(), ROUNDS), X, np.array(["a", "b", "c"])[y])))
+
+
+def test_several_targets_are_left_alone():
+    """A target with columns is refused."""
+    X, y, _ = patients()
+    with pytest.raises(CannotFuse, match="several columns"):
+        list(RULE.run(batch_of(grid(regressor(), ROUNDS), X, np.c_[y, y])))
+
+
+def test_training_that_stops_is_left_alone():
+    """Where the longest fit has fewer rounds than asked for, nothing is taken from it."""
+    from xgboost.callback import TrainingCallback
+
+    class Stop(TrainingCallback):
+        def after_iteration(self, model, epoch, evals_log):
+            return epoch >= 2
+
+    X, y, _ = patients()
+    with pytest.raises(CannotFuse, match="stopped after 3 of 8"):
+        list(RULE.run(batch_of(grid(regressor(callbacks=[Stop()]), ROUNDS), X, y)))

@@ -1,0 +1,219 @@
+"""Searches in a store: durable, resumed, each a sweep of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn import model_selection
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tests.run.processes_seen import marked, wait_until
+from tests.search.estimators import Slow, plain
+from tests.search.likeness import assert_alike
+
+from manyfit import GridSearchCV, HalvingGridSearchCV
+from manyfit.contracts.fusion import Fuse
+from manyfit.model.errors import ManyfitError
+from manyfit.search.contents import content_of, search_key
+from manyfit.search.evaluation import Evaluation
+
+X, y = make_classification(100, 5, random_state=0)
+GRID = {"n_neighbors": [1, 3], "weights": ["uniform", "distance"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["searches", "sqlite:///searches.db"])
+def test_a_durable_search_is_scikit_learns(tmp_path, monkeypatch, place):
+    """A search in a store finds the same; fitted again it reads what is there and starts no worker."""
+    monkeypatch.chdir(tmp_path)
+    mine = GridSearchCV(KNeighborsClassifier(), GRID, n_jobs=2, store=place, return_train_score=True)
+    other = model_selection.GridSearchCV(KNeighborsClassifier(), GRID, return_train_score=True)
+    first = assert_alike(mine, other, X, y)
+    monkeypatch.setattr("manyfit.search.durable._WORKER", "tests.nowhere")
+    again = assert_alike(mine, other, X, y)
+    assert (again.cv_results_["mean_fit_time"] == first.cv_results_["mean_fit_time"]).all()
+
+
+@pytest.mark.slow
+def test_failures_in_a_store_are_scikit_learns(tmp_path):
+    """Fits that fail have their error scores and texts from the store too."""
+    grid = {"C": [1.0, -1.0]}
+    assert_alike(
+        GridSearchCV(LogisticRegression(), grid, n_jobs=1, store=tmp_path),
+        model_selection.GridSearchCV(LogisticRegression(), grid),
+        X,
+        y,
+    )
+
+
+PROGRAM = """
+import sys
+from sklearn.datasets import make_classification
+from manyfit import GridSearchCV
+from tests.search.estimators import Slow
+X, y = make_classification(100, 5, random_state=0)
+grid = {"n": list(range(12)), "seconds": [0.15]}
+search = GridSearchCV(Slow(folder=sys.argv[1]), grid, cv=2, n_jobs=2, store=sys.argv[2], refit=False)
+search.fit(X, y)
+print(search.cv_results_["mean_test_score"].tolist(), flush=True)
+"""
+
+
+def program(tmp_path, mark):
+    """Start a program that searches in a store for some seconds."""
+    environment = {**os.environ, "MANYFIT_TEST": mark, "PYTHONPATH": str(Path(__file__).parents[2])}
+    arguments = [sys.executable, "-c", PROGRAM, str(tmp_path), str(tmp_path / "store")]
+    return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def n_fits(folder):
+    """Return how many fits have begun."""
+    trace = folder / "fits"
+    return len(trace.read_text().splitlines()) if trace.exists() else 0
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on(tmp_path):
+    """After SIGKILL the same search goes on: what was finished is not fitted again, and no process is left."""
+    mark = f"durable-{os.getpid()}"
+    process = program(tmp_path, mark)
+    wait_until(lambda: n_fits(tmp_path) >= 8, 60)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not marked(mark), 30)
+    n_before = n_fits(tmp_path)
+    assert n_before < 24
+    again = program(tmp_path, mark)
+    out, err = again.communicate(timeout=100)
+    expected = model_selection.GridSearchCV(Slow(), {"n": list(range(12))}, cv=2, refit=False).fit(X, y)
+    assert out.decode().strip() == str(expected.cv_results_["mean_test_score"].tolist()), err.decode()
+    assert n_fits(tmp_path) <= 24 + 4  # those that were in progress begin again
+    wait_until(lambda: not marked(mark))
+
+
+@pytest.mark.slow
+def test_other_data_is_another_sweep(tmp_path):
+    """In a folder of sweeps other data has a sweep beside the first; the store of one sweep is refused."""
+    search = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1]}, cv=2, n_jobs=1)
+    search.set_params(store=tmp_path / "many").fit(X, y)
+    search.fit(X + 1, y)
+    assert len(list((tmp_path / "many").glob("*.sweep"))) == 2
+    search.set_params(store=tmp_path / "one.sweep").fit(X, y)
+    with pytest.raises(ManyfitError, match=r"one\.sweep"):
+        search.fit(X + 1, y)
+
+
+@pytest.mark.slow
+def test_status_shows_a_search(tmp_path):
+    """`manyfit status` and `manyfit results` show the sweep of a search as any other."""
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), KNeighborsClassifier()), {}, cv=2, n_jobs=1, store=tmp_path
+    )
+    search.fit(X, y)
+    (place,) = tmp_path.glob("*.sweep")
+    said = [
+        subprocess.run(
+            [sys.executable, "-m", "manyfit", command, str(place)], check=False, capture_output=True, text=True
+        )
+        for command in ("status", "results")
+    ]
+    assert [done.returncode for done in said] == [0, 0], said
+    assert "planned 2 = done 2" in said[0].stdout
+    assert "kneighborsclassifier" in said[1].stdout
+
+
+@pytest.mark.slow
+def test_halving_in_a_store(tmp_path):
+    """Each round of successive halving is a sweep; the results are scikit-learn's."""
+    options = {"cv": 2, "random_state": 0, "min_resources": 30, "factor": 2}
+    grid = {"n_neighbors": [1, 3, 5, 7]}
+    assert_alike(
+        HalvingGridSearchCV(KNeighborsClassifier(), grid, n_jobs=1, store=tmp_path, **options),
+        model_selection.HalvingGridSearchCV(KNeighborsClassifier(), grid, **options),
+        X,
+        y,
+    )
+    assert len(list(tmp_path.glob("*.sweep"))) > 1
+
+
+def evaluation(**changes):
+    """Return an evaluation with one thing changed."""
+    fields = {
+        "estimator": LogisticRegression(),
+        "X": X,
+        "y": y,
+        "candidates": [{"C": 1.0}],
+        "splits": [(np.arange(50), np.arange(50, 100))],
+        "scorer": make_scorer(f1_score),
+        "fit_params": {},
+        "score_params": {},
+        "return_train_score": False,
+        "error_score": np.nan,
+        "settings": {},
+        "filters": [],
+        "fuse": Fuse(),
+    }
+    return Evaluation(**{**fields, **changes})
+
+
+DIFFERENT = {
+    "estimator": LogisticRegression(max_iter=7),
+    "class": Slow(),
+    "X": X + 1e-12,
+    "float32": X.astype(np.float32),
+    "frame": pd.DataFrame(X),
+    "sparse": sp.csr_matrix(X),
+    "y": 1 - y,
+    "words": y.astype(str),
+    "candidates": [{"C": 1}],
+    "more": [{"C": 1.0}, {"C": 2.0}],
+    "splits": [(np.arange(51), np.arange(51, 100))],
+    "scorer": make_scorer(f1_score, average="macro"),
+    "function": plain,
+    "lambda": lambda estimator, X, y: 0.5,
+    "fit_params": {"sample_weight": np.ones(100)},
+    "return_train_score": True,
+    "error_score": 0.0,
+}
+FIELDS = {
+    "class": "estimator",
+    "float32": "X",
+    "frame": "X",
+    "sparse": "X",
+    "words": "y",
+    "more": "candidates",
+    "function": "scorer",
+    "lambda": "scorer",
+}
+
+
+def test_any_difference_has_another_key():
+    """Whatever decides results changes the key of a search."""
+    keys = [search_key(evaluation(**{FIELDS.get(name, name): value})) for name, value in DIFFERENT.items()]
+    assert len({search_key(evaluation()), *keys}) == len(keys) + 1
+
+
+def test_the_same_content_has_the_same_key():
+    """Copies have the key of what they are copies of; warning filters and sharing decide nothing."""
+    same = evaluation(X=np.asfortranarray(X.copy()), estimator=LogisticRegression(), filters=[1], fuse=None)
+    assert search_key(same) == search_key(evaluation())
+
+
+def test_the_code_of_a_function_is_content():
+    """Functions of one name and other code or other variables differ."""
+
+    def made(number):
+        return lambda estimator, X, y: number
+
+    assert content_of(made(1)) != content_of(made(2))
+    assert content_of(made(1)) == content_of(made(1))
