@@ -81,10 +81,10 @@ def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _searches() -> str:
-    parts = [f"## Search classes\n\n{_SEARCHES.strip()}"]
-    for cls in SEARCHES:
-        parts.append(f"### `manyfit.{cls.__name__}`\n\n```text\n{_lines(cls)}\n```\n\n{prose(cls.__doc__)}")
-    return "\n\n".join(parts)
+    parts = [
+        f"### `manyfit.{cls.__name__}`\n\n```text\n{_lines(cls)}\n```\n\n{prose(cls.__doc__)}" for cls in SEARCHES
+    ]
+    return "\n\n".join([f"## Search classes\n\n{_SEARCHES.strip()}", *parts])
 
 
 def _lines(cls: type[Any]) -> str:
@@ -157,9 +157,9 @@ Names are imported when they are first used, so `import manyfit` is cheap. Whate
 
 _SEARCHES = """
 Subclasses of scikit-learn's with the same parameters, attributes, methods and messages; see
-[how to use them](../how-to/search-cv.md). `store` is a path or URL: the search is durable, and goes on where it was
-killed. `progress` is True (a bar), False or None (a bar on a terminal). `fuse` is True, False (every fit is made
-alone), or a list of [rules](fusion-rules.md) that are used too and may change scores.
+[how to use them](../how-to/search-cv.md). `store` is a path or URL: the search is durable, and goes on where it
+was killed. `progress` is True (a bar), False or None (a bar on a terminal). `fuse` is True, False (every fit
+is made alone), or a list of [rules](fusion-rules.md) that are used too and may change scores.
 """
 
 _TABLES = """

@@ -89,6 +89,23 @@ def test_an_estimator_of_a_library_that_is_not_installed(catalog, monkeypatch):
         catalog.resolve("XGBClassifier")
 
 
+@pytest.mark.parametrize(
+    ("error", "advised"),
+    [
+        ("OSError('libgomp.so.1: cannot open shared object file')", True),
+        ("OSError('lib_lightgbm.so: cannot open shared object file')", False),
+    ],
+)
+def test_a_library_that_cannot_be_loaded(tmp_path, monkeypatch, error, advised):
+    """The message says what was raised, and how to install the OpenMP library where that is what is missing."""
+    (tmp_path / "lightgbm.py").write_text(f"raise {error}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    with pytest.raises(UserError, match="cannot open shared object file") as caught:
+        SklearnCatalog().resolve("LGBMClassifier")
+    assert ("apt-get install libgomp1" in str(caught.value)) == advised
+
+
 def test_a_registered_name():
     """A name can be registered for any import path."""
     assert SklearnCatalog({"Mine": "sklearn.svm:SVC"}).resolve("Mine").path == SVC_PATH

@@ -92,6 +92,11 @@ class TestLinear(FamilySuite):
         *each("linear_model", "LinearRegression HuberRegressor", {}),
     )
 
+    @pytest.mark.slow
+    def test_inactive_parameters_never_change_an_answer(self):
+        """As for every family; there are many samples."""
+        super().test_inactive_parameters_never_change_an_answer()
+
 
 class TestRidge(FamilySuite):
     family = ridge.FAMILY
@@ -161,6 +166,11 @@ class TestBoosting(FamilySuite):
         *each("ensemble", "HistGradientBoostingRegressor", {"max_iter": 3, "loss": "quantile", "quantile": 0.3}),
     )
 
+    @pytest.mark.slow
+    def test_inactive_parameters_never_change_an_answer(self):
+        """As for every family; there are many samples."""
+        super().test_inactive_parameters_never_change_an_answer()
+
 
 @needs("xgboost")
 class TestXGBoost(FamilySuite):
@@ -229,6 +239,11 @@ class TestNets(FamilySuite):
             {**SMALL_NET, "solver": "sgd", "momentum": 0.0},
         ),
     )
+
+    @pytest.mark.slow
+    def test_inactive_parameters_never_change_an_answer(self):
+        """As for every family; there are many samples."""
+        super().test_inactive_parameters_never_change_an_answer()
 
 
 class TestTransforms(FamilySuite):

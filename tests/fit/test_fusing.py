@@ -126,6 +126,17 @@ def test_a_rule_that_cannot_says_nothing():
     assert all(not one.caught and not one.fusion for one in ended.values())
 
 
+def test_a_rule_that_cannot_read_parameters_costs_no_result():
+    """What a rule fails to judge is fitted alone."""
+
+    class Failing(Sharing):
+        def refuses(self, path, params, size):
+            raise KeyError("var_smoothing")
+
+    _, ended = run(bayes(), [Failing(fit_all)])
+    assert all(isinstance(one, Fitted) and not one.fusion for one in ended.values())
+
+
 def test_a_rule_that_fails_is_reported_and_costs_no_result():
     """An error of a rule is a warning of the results that were then fitted alone."""
 

@@ -131,6 +131,13 @@ def test_the_reason_is_told_where_fits_are_alone(rules, candidates, reason):
     assert plan.cost_seconds == pytest.approx(plan.alone_seconds)
 
 
+def test_a_rule_that_fails_ends_no_plan():
+    """Parameters that a rule cannot read are planned alone, and the reason names the rule and its error."""
+    plan = planned([toy(x=1, odd="lost"), toy(x=2), toy(x=3)], using(ToyRule()))
+
+    assert told(plan) == {"toy": "2", "rule \"toy\" failed: KeyError: 'lost'": "1"}
+
+
 def test_a_rule_that_is_asked_for_comes_first():
     """A rule by name wins over one that needs no asking; where it refuses, the other gets the fit."""
     asked = ToyRule(name="close-enough", guarantee=Guarantee.TOLERANCE)

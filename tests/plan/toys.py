@@ -34,7 +34,7 @@ def nearly_nothing(alone: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToyRule:
-    """Fits agree in `group`; those with `odd` are refused. Remembers what it was asked in `asked`."""
+    """Fits agree in `group`; those with `odd` are refused ("lost" raises). Remembers what it was `asked`."""
 
     name: str = "toy"
     covers: frozenset[str] = frozenset({MODEL})
@@ -49,6 +49,8 @@ class ToyRule:
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         self.asked.append(params)
         self.sizes.append(size)
+        if params.get("odd") == "lost":
+            raise KeyError("lost")
         return "it is odd" if params.get("odd") else None
 
     def group(self, path: str, params: Params) -> Hashable:

@@ -24,6 +24,7 @@ def known_failures(search):
     return PER_ESTIMATOR_XFAIL_CHECKS.get(type(search).__mro__[1], {})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(list(searches()), expected_failed_checks=known_failures, xfail_strict=False)
 def test_scikit_learns_checks(estimator, check):

@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, Normalizer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from tests.search.estimators import (
@@ -170,14 +170,29 @@ CASES = {
     "frames between steps": (
         (
             make_pipeline(
-                StandardScaler().set_output(transform="pandas"),
-                ColumnTransformer([("a", "passthrough", ["c0", "c3"])]),
+                PCA(svd_solver="full").set_output(transform="pandas"),
+                ColumnTransformer([("a", "passthrough", ["pca0"])]),
                 KNeighborsClassifier(),
             ),
-            {"kneighborsclassifier__n_neighbors": [1, 3]},
+            {"pca__n_components": [1, 2, 3], "kneighborsclassifier__n_neighbors": [1, 3]},
         ),
         {},
-        (frame, y),
+        (X, y),
+        {},
+    ),
+    "rows of others changed in place": (
+        (
+            Pipeline([("scale", StandardScaler()), ("count", Counting()), ("model", SVC(kernel="poly"))]),
+            {"count": [Counting(), Normalizer()], "model__C": [0.1, 1]},
+        ),
+        {},
+        (X, y),
+        {},
+    ),
+    "scorer of several and fits that fail": (
+        (Picky(), {"mood": ["raises", "fine"]}),
+        {"scoring": accuracy_and_size, "refit": "accuracy", "return_train_score": True},
+        (X, y),
         {},
     ),
     "functions": (

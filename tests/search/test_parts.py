@@ -128,6 +128,12 @@ def test_fast_scores_are_scikit_learns(seed):
     assert fast == slow or (math.isnan(fast) and math.isnan(slow))
 
 
+def test_labels_that_are_no_classes_are_refused():
+    """Accuracy of real numbers is scikit-learn's to refuse."""
+    with pytest.raises(ValueError, match="continuous"):
+        accuracy(Said(np.array([0.5, 1.5])), None, np.array([0.5, 1.5]))
+
+
 def test_constant_targets_score_as_in_scikit_learn():
     """Where R^2 is not defined, scikit-learn decides."""
     constant = np.ones(5)

@@ -308,9 +308,7 @@ def _note(tally: Tally, key: TaskKey, stored: Stored, body: Mapping[str, Any]) -
 def _check_data(body: Mapping[str, Any]) -> None:
     failure = body.get("failure") or {}
     if failure.get("error") == DataChanged.__name__:
-        raise DataChanged(
-            f"{failure['message']}: the audit compares nothing; bring back the data that the sweep ran on"
-        )
+        raise DataChanged(f"the audit compares nothing: {failure['message']}")
 
 
 def _planned(store: Store, generations: Mapping[TaskKey, int]) -> dict[TaskKey, _Planned]:

@@ -14,7 +14,11 @@ from typing import Any, Protocol
 from manyfit.contracts.estimators import FitSize
 
 Params = Mapping[str, Any]
-"""All parameters of an estimator by name, defaults included."""
+"""
+All parameters of an estimator by name, defaults included.
+
+While a sweep is planned, defaults that are not plain values (a function, an estimator) are missing.
+"""
 
 CLOSE_ENOUGH = 1e-9
 """Largest difference of a score under `Guarantee.CLOSE`, and of an answer relative to its size."""

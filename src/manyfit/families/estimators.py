@@ -24,6 +24,7 @@ OPTIONAL: Mapping[str, str] = {
 """Estimators of other libraries that are known by their bare names."""
 
 _BOOST = "pip install 'manyfit[boost]'"
+_OPENMP = "it needs the system's OpenMP library: apt-get install libgomp1"
 
 _EXPERIMENTAL: Mapping[str, str] = {
     "sklearn.impute:IterativeImputer": "sklearn.experimental.enable_iterative_imputer",
@@ -238,7 +239,8 @@ def _load(path: str) -> type:
             raise MissingExtra(f"{attribute} needs the library {module_name}: {_BOOST}") from exc
         raise NotFound(f'"{path}": no module "{exc.name}"; is it installed, or beside the sweep file?') from exc
     except (Exception, SystemExit) as exc:
-        raise UserError(f'"{path}": importing {module_name} failed: {told(type(exc).__name__, exc)}') from exc
+        said = told(type(exc).__name__, exc)
+        raise UserError(f'"{path}": importing {module_name} failed: {said}{_remedy(exc)}') from exc
     if not hasattr(module, attribute):
         close = did_you_mean(attribute, [name for name in dir(module) if not name.startswith("_")])
         raise NotFound(f'no "{attribute}" in module {module_name}{close}')
@@ -246,6 +248,11 @@ def _load(path: str) -> type:
     if not isinstance(cls, type) or not hasattr(cls, "get_params") or not hasattr(cls, "fit"):
         raise UserError(f'"{path}" is not an estimator: a class with fit and get_params is needed')
     return cls
+
+
+def _remedy(error: BaseException) -> str:
+    """Return what to install for a library that cannot be loaded, "" where that is not known."""
+    return f"; {_OPENMP}" if "libgomp" in str(error) else ""
 
 
 def _load_function(path: str) -> Any:

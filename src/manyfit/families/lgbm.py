@@ -12,7 +12,7 @@ import math
 from manyfit.contracts.estimators import FitSize
 from manyfit.families.family import Params, TableFamily, number, rule
 
-_CONSTRUCTOR = frozenset(
+CONSTRUCTOR = frozenset(
     {
         "boosting_type",
         "class_weight",
@@ -35,6 +35,7 @@ _CONSTRUCTOR = frozenset(
         "subsample_freq",
     }
 )
+"""The parameters that the library documents; others only reach it by name."""
 
 
 def _cost(name: str, params: Params, size: FitSize) -> float:
@@ -53,7 +54,7 @@ def _takes_all_rows(params: Params) -> bool:
     return (
         params.get("subsample_freq") == 0
         and params.get("boosting_type") in ("gbdt", "dart")
-        and params.keys() <= _CONSTRUCTOR
+        and params.keys() <= CONSTRUCTOR
     )
 
 

@@ -20,7 +20,7 @@ from manyfit.fit.pipelines import Chain
 from manyfit.fit.releases import releases_for
 from manyfit.fit.responses import FusedResponses, Responses
 from manyfit.model.errors import MissingExtra, told
-from manyfit.plan.choosing import SHARED_STEPS, Using, usable
+from manyfit.plan.choosing import SHARED_STEPS, Using, refusal_of, usable
 
 Item = TypeVar("Item")
 Caught = Sequence[warnings.WarningMessage]
@@ -291,7 +291,7 @@ class Fitter:
         rules = self._usable(path)
         if not rules or not self._parameters.accepted(estimator, params):
             return None
-        return next((rule for rule in rules if rule.refuses(path, params, size) is None), None)
+        return next((rule for rule in rules if refusal_of(rule, path, params, size) is None), None)
 
     def _is_worth_it(self, group: "_Group", size: FitSize) -> bool:
         family = self._families.of(group.path)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Fuse, Params, Rule, Rules
+from manyfit.model.errors import told
 
 SHARED_STEPS = "shared-steps"
 """The name, where rules are named, of computing equal steps before the last once."""
@@ -63,7 +64,7 @@ def choose(using: Using, fits: Fits) -> tuple[list[Chosen], dict[int, str]]:
         params = fits.params(position)
         refusals = []
         for at, rule in enumerate(rules):
-            refusal = rule.refuses(fits.path, params, fits.size)
+            refusal = refusal_of(rule, fits.path, params, fits.size)
             if refusal is None:
                 groups[at, fits.place(position), rule.group(fits.path, params)].append(position)
                 break
@@ -97,6 +98,14 @@ def _not_admitted(rule: Rule, using: Using) -> str | None:
     if rule.name in using.fuse.off:
         return f'rule "{rule.name}" was switched off by an audit'
     return None if using.fuse.admits(rule) else f'rule "{rule.name}" is used only when "fuse" names it'
+
+
+def refusal_of(rule: Rule, path: str, params: Params, size: FitSize) -> str | None:
+    """Return why *rule* refuses these parameters; one that cannot read them ends no plan and no unit."""
+    try:
+        return rule.refuses(path, params, size)
+    except Exception as error:  # noqa: BLE001 - a rule that fails must not cost a result
+        return f'rule "{rule.name}" failed: {told(type(error).__name__, error)}'
 
 
 def unproven(rule: Rule, installed: Mapping[str, str]) -> str | None:

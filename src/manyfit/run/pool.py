@@ -278,8 +278,8 @@ class _Service:
 
     def _note(self, seat: Seat, found: Happened) -> None:
         with self._lock:
-            again = [piece for piece in found.again if piece.owner not in self._cancelled]
-            self._waiting = sorted([*again, *self._waiting], key=lambda piece: -piece.cost)
+            if again := [piece for piece in found.again if piece.owner not in self._cancelled]:
+                self._waiting = sorted([*again, *self._waiting], key=lambda piece: -piece.cost)
             round_ = self._rounds.get(found.owner)
         if found.ended and round_ is not None:
             round_.put(found.ended)

@@ -161,6 +161,10 @@ class FusionSuite:
 
     # -- how -----------------------------------------------------------------------------------------
 
+    def suited(self, table: Table) -> Table:
+        """Return a table as the rule's classes take it; a hook for classes that do not take every number."""
+        return table
+
     def _fuse(self) -> Fuse:
         return Fuse(also=() if self.rule.guarantee.is_default else (self.rule.name,))
 
@@ -194,7 +198,7 @@ class FusionSuite:
         fits = [self._wanted(sample, index, params) for index, params in enumerate(chosen)]
         made: dict[int, Made] = {}
         with threadpool_limits(1):
-            for event in Fitter(_Only(self.rule), FamilyCatalog(), fuse).fit(fits, table):
+            for event in Fitter(_Only(self.rule), FamilyCatalog(), fuse).fit(fits, self.suited(table)):
                 if not isinstance(event, Begun):
                     assert event.index not in made, "a fit ended twice"
                     made[event.index] = _made(event)

@@ -24,7 +24,7 @@ COUNTERS = (MultinomialNB(), BernoulliNB(), BernoulliNB(binarize=1.0), Complemen
 SIZE = FitSize(n_rows=100, n_columns=4, n_classes=2)
 
 
-class TestGaussianConformance(FusionSuite):
+class TestGaussianBayes(FusionSuite):
     """Gaussian models are held to the law of fusion rules."""
 
     rule = SMOOTH
@@ -32,7 +32,7 @@ class TestGaussianConformance(FusionSuite):
     invalid: Mapping[str, Any] = {"var_smoothing": -1.0}
 
 
-class TestCountingConformance(FusionSuite):
+class TestCountingBayes(FusionSuite):
     """Models of counts are held to the law of fusion rules, on tables without negative numbers."""
 
     rule = COUNTS
@@ -42,11 +42,10 @@ class TestCountingConformance(FusionSuite):
     )
     invalid: Mapping[str, Any] = {"alpha": -1.0}
 
-    def _run(self, sample, chosen, table, fuse):
-        sets = {name: rows if rows is table.X else positive(rows) for name, rows in table.sets.items()}
+    def suited(self, table):
         X = positive(table.X)
-        sets = {name: X if rows is table.X else rows for name, rows in sets.items()}
-        return super()._run(sample, chosen, replace(table, X=X, sets=sets), fuse)
+        sets = {name: X if rows is table.X else positive(rows) for name, rows in table.sets.items()}
+        return replace(table, X=X, sets=sets)
 
 
 def positive(rows):
@@ -79,7 +78,7 @@ def check(rule, estimators, X, y, **sets):
 def test_smoothed_variances_are_equal(shape, n_classes):
     """Every var_smoothing gives the classes and probabilities of a fit alone."""
     X, y, new = rows(*shape, n_classes)
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": SMOOTHING}), X, y, new=new, one=new[:1], two=new[:2])
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=SMOOTHING), X, y, new=new, one=new[:1], two=new[:2])
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int64])
@@ -89,38 +88,38 @@ def test_other_kinds_of_arrays(kind, order):
     X, y, new = rows(n_columns=12, n_classes=9)
     X, new = (np.asarray((10 * each).astype(kind), order=order) for each in (X, new))
     plain = [float(each) for each in SMOOTHING]
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": plain}), X, y, new=new)
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": SMOOTHING}), X, y, new=new)
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=plain), X, y, new=new)
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=SMOOTHING), X, y, new=new)
 
 
 def test_every_second_row():
     """Rows that are no block of memory are computed one fit after the other."""
     X, y, new = rows(n_columns=10)
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": SMOOTHING}), X[::2, ::2], y[::2], new=new[::3, ::2])
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=SMOOTHING), X[::2, ::2], y[::2], new=new[::3, ::2])
 
 
 def test_labels_priors_and_rare_classes():
     """Words as labels, given priors, and a class with one row."""
     X, y, new = rows()
     labels = np.array(["low", "mid", "top"])[y]
-    check(SMOOTH, grid(GaussianNB(priors=[0.2, 0.3, 0.5]), {"var_smoothing": SMOOTHING}), X, labels, new=new)
+    check(SMOOTH, grid(GaussianNB(priors=[0.2, 0.3, 0.5]), var_smoothing=SMOOTHING), X, labels, new=new)
     y[:] = 5
     y[7] = 2
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": SMOOTHING}), X, y, new=new)
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": SMOOTHING}), X, y * 0, new=new)
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=SMOOTHING), X, y, new=new)
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=SMOOTHING), X, y * 0, new=new)
 
 
 def test_more_fits_than_one_block():
     """Large rows are taken a few fits at a time, and the answers are the same."""
     X, y, new = rows(n_rows=900, n_columns=30)
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": np.logspace(-9, 0, 11)}), X, y, new=new)
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=np.logspace(-9, 0, 11)), X, y, new=new)
 
 
 def test_columns_without_variance_are_left_alone_unless_smoothed():
     """Dividing by no variance warns and gives no number: such fits run alone."""
     X, y, new = rows()
     X[:, 2] = 1.0
-    estimators = grid(GaussianNB(), {"var_smoothing": (0.0, 1e-9)})
+    estimators = grid(GaussianNB(), var_smoothing=(0.0, 1e-9))
     assert assert_fused_as_alone(SMOOTH, batch_of(estimators, X, y, new=new)) == {1}
 
 
@@ -152,21 +151,21 @@ def test_smoothed_counts_are_equal(estimator, n_classes, kind):
     """Every alpha, with and without priors, gives the answers of a fit alone."""
     X, y, new = counts(n_classes=n_classes)
     axes = {"alpha": ALPHAS, "fit_prior": (True, False)}
-    check(COUNTS, grid(estimator, axes), X.astype(kind), y, new=new.astype(kind), one=new[:1].astype(kind))
+    check(COUNTS, grid(estimator, **axes), X.astype(kind), y, new=new.astype(kind), one=new[:1].astype(kind))
 
 
 def test_complement_with_and_without_norm():
     """The second normalisation is another way to use the same counts."""
     X, y, new = counts()
     labels = np.array(["low", "mid", "top"])[y]
-    check(COUNTS, grid(ComplementNB(), {"alpha": ALPHAS, "norm": (True, False)}), X, labels, new=new)
+    check(COUNTS, grid(ComplementNB(), alpha=ALPHAS, norm=(True, False)), X, labels, new=new)
 
 
 @pytest.mark.parametrize("estimator", COUNTERS, ids=str)
 def test_sparse_counts_and_other_orders(estimator):
     """Sparse counts and arrays by column are used as they are."""
     X, y, new = counts()
-    estimators = grid(estimator, {"alpha": ALPHAS})
+    estimators = grid(estimator, alpha=ALPHAS)
     check(COUNTS, estimators, sparse.csr_array(X), y, new=sparse.csr_array(new))
     check(COUNTS, estimators, np.asfortranarray(X), y, new=np.asfortranarray(new))
 
@@ -174,7 +173,7 @@ def test_sparse_counts_and_other_orders(estimator):
 def test_smoothing_by_column_and_given_priors():
     """alpha may be one number a column; priors may be given."""
     X, y, new = counts()
-    estimators = grid(MultinomialNB(class_prior=[0.1, 0.2, 0.7]), {"alpha": [np.linspace(0.1, 2, 8), 1.0]})
+    estimators = grid(MultinomialNB(class_prior=[0.1, 0.2, 0.7]), alpha=[np.linspace(0.1, 2, 8), 1.0])
     check(COUNTS, estimators, X, y, new=new)
     estimators[0].set_params(alpha=[1.0, 2.0])
     assert assert_fused_as_alone(COUNTS, batch_of(estimators, X, y)) == {1}
@@ -185,7 +184,7 @@ def test_too_little_smoothing_warns_as_alone(force):
     """Fits without smoothing warn in the step that yields them, each of them."""
     X, y, _ = counts()
     X[:, 0] = 0
-    batch = batch_of(grid(MultinomialNB(force_alpha=force), {"alpha": (0.0, 1.0, 0.0)}), X, y)
+    batch = batch_of(grid(MultinomialNB(force_alpha=force), alpha=(0.0, 1.0, 0.0)), X, y)
     with warnings.catch_warnings(record=True) as alone:
         warnings.simplefilter("always")
         for estimator in batch.estimators:
@@ -210,9 +209,9 @@ def test_data_frames():
     names = list("abcdef")
     X, y, new = rows()
     frames = [pd.DataFrame(each, columns=names) for each in (X, new)]
-    check(SMOOTH, grid(GaussianNB(), {"var_smoothing": SMOOTHING}), frames[0], y, new=frames[1])
+    check(SMOOTH, grid(GaussianNB(), var_smoothing=SMOOTHING), frames[0], y, new=frames[1])
     frames = [pd.DataFrame(np.abs(each), columns=names) for each in (X, new)]
-    check(COUNTS, grid(MultinomialNB(), {"alpha": ALPHAS}), frames[0], y, new=frames[1])
+    check(COUNTS, grid(MultinomialNB(), alpha=ALPHAS), frames[0], y, new=frames[1])
 
 
 def test_groups_agree_in_all_but_the_axes():

@@ -82,7 +82,7 @@ class TestHistogramBoosting(FusionSuite):
 def test_losses_of_gradient_boosting(params):
     """Losses whose leaves are updated after each stage are prefixes too."""
     X, y, other = patients()
-    estimators = grid(GradientBoostingRegressor(random_state=0, **params), STAGES)
+    estimators = grid(GradientBoostingRegressor(random_state=0, **params), **STAGES)
     assert len(assert_fused_as_alone(GRADIENT, batch_of(estimators, X, y, other=other))) == 4
 
 
@@ -92,7 +92,7 @@ def test_losses_of_gradient_boosting(params):
 def test_losses_of_histogram_boosting(params):
     """Losses with a link, or with leaves that are updated, are prefixes too."""
     X, y, other = patients()
-    estimators = grid(HistGradientBoostingRegressor(random_state=0, **SMALL, **params), ITERATIONS)
+    estimators = grid(HistGradientBoostingRegressor(random_state=0, **SMALL, **params), **ITERATIONS)
     assert len(assert_fused_as_alone(HISTOGRAM, batch_of(estimators, X, y, other=other))) == 4
 
 
@@ -100,7 +100,7 @@ def test_exponential_loss_of_two_classes():
     """Two classes give one column of decisions, and probabilities of their own."""
     X, y, other = flowers()
     y = np.where(y == "a", "yes", "no")
-    estimators = grid(GradientBoostingClassifier(random_state=0, loss="exponential"), STAGES)
+    estimators = grid(GradientBoostingClassifier(random_state=0, loss="exponential"), **STAGES)
     assert len(assert_fused_as_alone(GRADIENT, batch_of(estimators, X, y, other=other))) == 4
 
 
@@ -109,7 +109,7 @@ def test_weights_of_classes(weights):
     """Weights of classes give what a fit alone gives."""
     X, y, other = flowers()
     y = np.unique(y, return_inverse=True)[1]
-    estimators = grid(HistGradientBoostingClassifier(random_state=0, class_weight=weights, **SMALL), ITERATIONS)
+    estimators = grid(HistGradientBoostingClassifier(random_state=0, class_weight=weights, **SMALL), **ITERATIONS)
     assert len(assert_fused_as_alone(HISTOGRAM, batch_of(estimators, X, y, other=other))) == 4
 
 
@@ -118,21 +118,21 @@ def test_categories():
     X, y, other = flowers()
     X, other = np.c_[X, np.arange(len(X)) % 4], np.c_[other, np.arange(len(other)) % 5]
     model = HistGradientBoostingClassifier(random_state=0, categorical_features=[4], **SMALL)
-    assert len(assert_fused_as_alone(HISTOGRAM, batch_of(grid(model, ITERATIONS), X, y, other=other))) == 4
+    assert len(assert_fused_as_alone(HISTOGRAM, batch_of(grid(model, **ITERATIONS), X, y, other=other))) == 4
 
 
 def test_sparse_rows():
     """Gradient boosting takes sparse rows, with the same answers."""
     X, y, other = flowers()
     X, other = scipy.sparse.csr_array(np.where(X > 2, X, 0)), scipy.sparse.csr_array(np.where(other > 2, other, 0))
-    batch = batch_of(grid(GradientBoostingClassifier(random_state=0), STAGES), X, y, other=other)
+    batch = batch_of(grid(GradientBoostingClassifier(random_state=0), **STAGES), X, y, other=other)
     assert len(assert_fused_as_alone(GRADIENT, batch)) == 4
 
 
 def test_sets_that_nobody_asks_about_cost_nothing():
     """A set is first looked at when it is asked about: one that cannot be answered for harms no other."""
     X, y, other = flowers()
-    batch = batch_of(grid(GradientBoostingClassifier(random_state=0), STAGES), X, y, other=other, bad=X[:, :2])
+    batch = batch_of(grid(GradientBoostingClassifier(random_state=0), **STAGES), X, y, other=other, bad=X[:, :2])
     for position, source in GRADIENT.run(batch):
         alone = batch.estimators[position].fit(X, y)
         assert np.array_equal(source.answer("other", "predict"), alone.predict(other))
@@ -144,7 +144,7 @@ def test_answers_belong_to_the_caller():
     """What was answered stays as it was when later stages are added, or when it is asked again."""
     X, y, _ = patients()
     kept = []
-    for _, source in GRADIENT.run(batch_of(grid(GradientBoostingRegressor(random_state=0), STAGES), X, y)):
+    for _, source in GRADIENT.run(batch_of(grid(GradientBoostingRegressor(random_state=0), **STAGES), X, y)):
         first = source.answer("train", "predict")
         before = first.copy()
         first[:] = -1.0
@@ -158,7 +158,7 @@ def test_several_targets_are_left_alone():
     with pytest.raises(CannotFuse, match="several columns"):
         list(
             HISTOGRAM.run(
-                batch_of(grid(HistGradientBoostingRegressor(random_state=0), ITERATIONS), X, np.c_[y, y])
+                batch_of(grid(HistGradientBoostingRegressor(random_state=0), **ITERATIONS), X, np.c_[y, y])
             )
         )
 

@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.datasets import load_diabetes, load_digits, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression
-from tests.families.fusion.compared import assert_same, batch_of, grid
+from tests.families.fusion.side_by_side import CLOSE, assert_all_fused_as_alone, batch_of, grid
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse
@@ -30,8 +30,8 @@ def _rows(n=150, d=8, seed=0, **options):
     return X[: n - 30], y[: n - 30], X[n - 30 :]
 
 
-def _batch(estimators, X, y, test, path=ELASTIC_NET):
-    return batch_of(path, estimators, X, y, {"test": test})
+def _batch(estimators, X, y, test):
+    return batch_of(estimators, X, y, test=test)
 
 
 def _on_products(batch):
@@ -48,7 +48,7 @@ def test_tall_rows_agree(fit_intercept, positive):
     X, y, test = _rows()
     estimators = grid(ElasticNet(fit_intercept=fit_intercept, positive=positive), alpha=ALPHAS, l1_ratio=RATIOS)
     batch = _batch(estimators, X + 3, y + 10, test + 3)
-    assert_same(RULE, batch)
+    assert_all_fused_as_alone(RULE, batch, within=CLOSE)
     assert _on_products(batch) == len(estimators)
 
 
@@ -56,8 +56,8 @@ def test_lasso_agrees():
     """The lasso has no l1_ratio among its parameters."""
     X, y = load_diabetes(return_X_y=True)
     estimators = grid(Lasso(), alpha=list(np.logspace(-4, 1, 30)))
-    batch = _batch(estimators, X[:350], y[:350], X[350:], path=LASSO)
-    assert_same(RULE, batch)
+    batch = _batch(estimators, X[:350], y[:350], X[350:])
+    assert_all_fused_as_alone(RULE, batch, within=CLOSE)
     assert _on_products(batch) == len(estimators)
 
 
@@ -66,28 +66,28 @@ def test_wide_rows_agree_bit_for_bit():
     X, y, test = _rows(100, 60)
     batch = _batch(grid(ElasticNet(), alpha=ALPHAS, l1_ratio=RATIOS), X, y, test)
     assert _on_products(batch) == 0
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_given_products_agree_bit_for_bit():
     """Where the estimator itself asks for products, they are computed once and nothing else changes."""
     X, y, test = _rows()
     batch = _batch(grid(ElasticNet(precompute=True), alpha=ALPHAS, l1_ratio=RATIOS), X, y, test)
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_float32_agrees_bit_for_bit():
     """Rows of 32 bits are descended on with 32 bits."""
     X, y, test = _rows()
     batch = _batch(grid(ElasticNet(), alpha=ALPHAS), X.astype(np.float32), y, test.astype(np.float32))
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_several_targets_agree_bit_for_bit():
     """Targets with columns are fitted by scikit-learn itself."""
     X, y, test = _rows()
     batch = _batch(grid(ElasticNet(), alpha=ALPHAS), X, np.column_stack([y, X[:, 0]]), test)
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_whole_numbers_constant_columns_and_copies_agree():
@@ -95,7 +95,7 @@ def test_whole_numbers_constant_columns_and_copies_agree():
     X, y = load_digits(return_X_y=True)
     X = np.column_stack([X, X[:, 20:30]]).astype(np.int64)
     batch = _batch(grid(ElasticNet(), alpha=ALPHAS, l1_ratio=[0.5, 1.0]), X[:400], y[:400], X[400:500])
-    assert_same(RULE, batch)
+    assert_all_fused_as_alone(RULE, batch, within=CLOSE)
 
 
 def test_frames_agree():
@@ -103,7 +103,9 @@ def test_frames_agree():
     X, y, test = _rows()
     names = [f"c{j}" for j in range(X.shape[1])]
     frames = pd.DataFrame(X, columns=names), pd.DataFrame(test, columns=names)
-    assert_same(RULE, _batch(grid(ElasticNet(), alpha=ALPHAS), frames[0], pd.Series(y), frames[1]))
+    assert_all_fused_as_alone(
+        RULE, _batch(grid(ElasticNet(), alpha=ALPHAS), frames[0], pd.Series(y), frames[1]), within=CLOSE
+    )
 
 
 def test_no_l1_penalty_agrees_bit_for_bit():
@@ -111,7 +113,7 @@ def test_no_l1_penalty_agrees_bit_for_bit():
     X, y, test = _rows()
     batch = _batch([ElasticNet(alpha=1e-3, l1_ratio=0), ElasticNet(alpha=0)], X, y, test)
     assert _on_products(batch) == 0
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_rows_far_out_are_not_answered_from_products():
@@ -120,7 +122,7 @@ def test_rows_far_out_are_not_answered_from_products():
     test[0] *= 1e12
     batch = _batch(grid(ElasticNet(), alpha=[0.01, 0.1]), X, y, test)
     assert _on_products(batch) == 0
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_large_offsets_are_not_answered_from_products():
@@ -128,7 +130,7 @@ def test_large_offsets_are_not_answered_from_products():
     X, y, test = _rows()
     batch = _batch(grid(ElasticNet(), alpha=[0.01, 0.1]), X, y + 1e12, test)
     assert _on_products(batch) == 0
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def _tolerance_at_the_edge(X, y, estimator, n_sweeps):
@@ -148,7 +150,7 @@ def test_a_gap_at_the_tolerance_is_doubtful(n_sweeps, side):
     tol = side * _tolerance_at_the_edge(X, y, ElasticNet(alpha=1e-4, l1_ratio=0.9), n_sweeps)
     batch = _batch([ElasticNet(alpha=1e-4, l1_ratio=0.9, tol=tol)], X, y, test)
     assert _on_products(batch) == 0
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_a_nudge_that_shows_is_doubtful():
@@ -175,13 +177,13 @@ def test_the_same_warnings_are_given():
         next(answers)
         assert len(seen) == 1
     with pytest.warns(UserWarning, match="alpha=0"):
-        next(RULE.run(_batch([Lasso(alpha=0, max_iter=100000)], X, y, test, path=LASSO)))
+        next(RULE.run(_batch([Lasso(alpha=0, max_iter=100000)], X, y, test)))
 
 
 def test_an_alpha_beyond_all_coefficients_agrees():
     """All coefficients are zero, before the first sweep."""
     X, y, test = _rows()
-    assert_same(RULE, _batch(grid(Lasso(), alpha=[1e3, 1e9]), X, y, test, path=LASSO))
+    assert_all_fused_as_alone(RULE, _batch(grid(Lasso(), alpha=[1e3, 1e9]), X, y, test), within=CLOSE)
 
 
 def test_estimators_are_not_changed():
@@ -189,7 +191,7 @@ def test_estimators_are_not_changed():
     X, y, test = _rows(100, 60)
     estimators = grid(ElasticNet(), alpha=[0.1, 1.0])
     before = [(vars(estimator) | {}) for estimator in estimators]
-    assert_same(RULE, _batch(estimators, X, y, test), within=0)
+    assert_all_fused_as_alone(RULE, _batch(estimators, X, y, test))
     assert [vars(estimator) for estimator in estimators] == before
 
 
@@ -202,7 +204,7 @@ def test_sparse_rows_are_left_alone():
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"selection": "random"}, "at random"), ({"precompute": [[1.0]]}, "as an array")],
+    [({"selection": "random"}, "selection=random"), ({"precompute": [[1.0]]}, "array of products")],
 )
 def test_refusals(changes, reason):
     """Random coordinates and products of the user's are refused with a reason."""
@@ -214,7 +216,7 @@ def test_refusals(changes, reason):
 def test_large_rows_are_refused():
     """The centred copy that all fits share is bounded."""
     size = FitSize(n_rows=10**6, n_columns=100, n_classes=0)
-    assert "512 MiB" in (RULE.refuses(ELASTIC_NET, ElasticNet().get_params(), size) or "")
+    assert "MiB, more than 512" in (RULE.refuses(ELASTIC_NET, ElasticNet().get_params(), size) or "")
 
 
 def test_groups_differ_in_all_but_the_axes():
@@ -241,7 +243,7 @@ def test_no_rule_covers_logistic_regression():
     assert path not in RULE.covers
 
 
-class TestCoordinateSuite(FusionSuite):
+class TestCoordinate(FusionSuite):
     """The suite for fusion rules."""
 
     rule = RULE

@@ -17,7 +17,7 @@ RULE = LeastSquaresComponentsRule()
 SIZE = FitSize(n_rows=100, n_columns=4, n_classes=0)
 
 
-class TestConformance(FusionSuite):
+class TestPlsComponents(FusionSuite):
     """Held to the law of fusion rules."""
 
     rule = RULE
@@ -48,7 +48,7 @@ def test_components_are_a_prefix(n_targets, scale, shape):
     """Every number of components predicts what a fit alone predicts, for one target and for several."""
     X, y, new = rows(*shape, n_targets)
     numbers = range(1, min(10, *shape) + 1)
-    check(grid(PLSRegression(scale=scale), {"n_components": numbers}), X, y, new=new, one=new[:1])
+    check(grid(PLSRegression(scale=scale), n_components=numbers), X, y, new=new, one=new[:1])
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int64])
@@ -58,7 +58,7 @@ def test_other_kinds_of_arrays(kind, order):
     X, y, new = rows()
     X[:, 3] = 0.1
     X, new = (np.asarray((10 * each).astype(kind), order=order) for each in (X, new))
-    check(grid(PLSRegression(), {"n_components": (1, 2, 5, 7)}), X, y.astype(kind), new=new)
+    check(grid(PLSRegression(), n_components=(1, 2, 5, 7)), X, y.astype(kind), new=new)
 
 
 def test_components_beyond_the_target_are_left_alone():
@@ -68,7 +68,7 @@ def test_components_beyond_the_target_are_left_alone():
     X -= X.mean(axis=0)
     X = np.linalg.qr(X)[0] * np.array([4, 2, 1, 1, 1, 1])
     y = X[:, 0].copy()
-    estimators = grid(PLSRegression(scale=False), {"n_components": (1, 2, 3)})
+    estimators = grid(PLSRegression(scale=False), n_components=(1, 2, 3))
     answered = assert_fused_as_alone(RULE, batch_of(estimators, X, y))
     with pytest.warns(UserWarning, match="residual is constant at iteration 1"):
         estimators[1].fit(X, y)
@@ -79,13 +79,13 @@ def test_fits_that_do_not_converge_are_left_alone():
     """Several targets are iterated; where the largest fit warns of it no fit is shared."""
     X, y, _ = rows(n_targets=3)
     with pytest.raises(CannotFuse, match="warnings"):
-        list(RULE.run(batch_of(grid(PLSRegression(max_iter=1), {"n_components": (1, 2)}), X, y)))
+        list(RULE.run(batch_of(grid(PLSRegression(max_iter=1), n_components=(1, 2)), X, y)))
 
 
 def test_more_components_than_columns_are_left_alone():
     """scikit-learn raises for them; the others are shared all the same."""
     X, y, new = rows()
-    estimators = grid(PLSRegression(), {"n_components": (2, 8, 9)})
+    estimators = grid(PLSRegression(), n_components=(2, 8, 9))
     assert assert_fused_as_alone(RULE, batch_of(estimators, X, y, new=new)) == {0, 1}
     with pytest.raises(CannotFuse, match="fewer"):
         list(RULE.run(batch_of(estimators[2:], X, y)))
@@ -95,7 +95,7 @@ def test_rows_are_not_changed():
     """Centring happens on a copy."""
     X, y, new = rows()
     before = X.copy()
-    check(grid(PLSRegression(), {"n_components": (1, 2)}), X, y, new=new)
+    check(grid(PLSRegression(), n_components=(1, 2)), X, y, new=new)
     assert np.array_equal(X, before)
 
 
@@ -104,7 +104,7 @@ def test_data_frames():
     pd = pytest.importorskip("pandas")
     X, y, new = rows()
     frames = [pd.DataFrame(each, columns=list("abcdefgh")) for each in (X, new)]
-    check(grid(PLSRegression(), {"n_components": (1, 3)}), frames[0], pd.Series(y), new=frames[1])
+    check(grid(PLSRegression(), n_components=(1, 3)), frames[0], pd.Series(y), new=frames[1])
 
 
 def test_changing_the_rows_in_place_is_refused():

@@ -19,7 +19,7 @@ SMALL = FitSize(n_rows=60, n_columns=8, n_classes=2)
 SHAPES = ((60, 8), (200, 8), (40, 90), (300, 30), (30, 2))
 
 
-class TestConformance(FusionSuite):
+class TestComponents(FusionSuite):
     """Held to the law of fusion rules."""
 
     rule = RULE
@@ -49,7 +49,7 @@ def test_components_are_equal(shape, solver, whiten):
     """Every number of components gives the rows that a fit alone gives, bit for bit."""
     X, new = rows(shape)
     numbers = wanted(shape)
-    estimators = grid(PCA(svd_solver=solver, whiten=whiten, random_state=0), {"n_components": [*numbers, None]})
+    estimators = grid(PCA(svd_solver=solver, whiten=whiten, random_state=0), n_components=[*numbers, None])
     answered = assert_transformed_as_alone(RULE, batch_of(estimators, X, None, new=new))
     assert answered == set(range(len(estimators)))
 
@@ -60,7 +60,7 @@ def test_other_kinds_of_arrays(kind, order):
     """Single precision, whole numbers and arrays by column stay what they are in fits alone."""
     for solver in ("full", "covariance_eigh"):
         X, new = (np.asarray(each.astype(kind), order=order) for each in rows((70, 9)))
-        estimators = grid(PCA(svd_solver=solver), {"n_components": (1, 4, 9)})
+        estimators = grid(PCA(svd_solver=solver), n_components=(1, 4, 9))
         assert len(assert_transformed_as_alone(RULE, batch_of(estimators, X, None, new=new))) == 3
 
 
@@ -71,21 +71,21 @@ def test_rows_without_rank():
     X[:, 3] = X[:, 4]
     X[20:] = X[:30]
     for solver in ("full", "covariance_eigh"):
-        estimators = grid(PCA(svd_solver=solver, whiten=True), {"n_components": (1, 3, 4, 5, 6)})
+        estimators = grid(PCA(svd_solver=solver, whiten=True), n_components=(1, 3, 4, 5, 6))
         assert len(assert_transformed_as_alone(RULE, batch_of(estimators, X, None, new=new))) == 5
 
 
 def test_auto_leaves_out_the_members_that_draw():
     """ "auto" takes a randomised solver for few components of large rows: those are fitted alone."""
     X, new = rows((520, 60))
-    estimators = grid(PCA(random_state=0), {"n_components": (2, 30, 48, 60)})
+    estimators = grid(PCA(random_state=0), n_components=(2, 30, 48, 60))
     assert assert_transformed_as_alone(RULE, batch_of(estimators, X, None, new=new)) == {2, 3}
 
 
 def test_numbers_that_fail_are_left_alone():
     """More components than there are, or none at all, are not answered for."""
     X, new = rows((60, 8))
-    estimators = grid(PCA(svd_solver="full"), {"n_components": (0, 3, 9)})
+    estimators = grid(PCA(svd_solver="full"), n_components=(0, 3, 9))
     assert assert_transformed_as_alone(RULE, batch_of(estimators, X, None, new=new)) == {1}
 
 
@@ -93,16 +93,14 @@ def test_data_frames():
     """Frames are converted as scikit-learn does, and names of columns are checked."""
     pd = pytest.importorskip("pandas")
     X, new = (pd.DataFrame(each, columns=list("abcdefgh")) for each in rows((60, 8)))
-    estimators = grid(PCA(svd_solver="full"), {"n_components": (1, 3, 8)})
+    estimators = grid(PCA(svd_solver="full"), n_components=(1, 3, 8))
     assert len(assert_transformed_as_alone(RULE, batch_of(estimators, X, None, new=new))) == 3
 
 
 def test_rows_belong_to_the_caller():
     """What is yielded is shared with no other member."""
     X, _ = rows((60, 8))
-    found = [
-        each for _, each, _ in RULE.run(batch_of(grid(PCA(svd_solver="full"), {"n_components": (2, 3)}), X, None))
-    ]
+    found = [each for _, each, _ in RULE.run(batch_of(grid(PCA(svd_solver="full"), n_components=(2, 3)), X, None))]
     assert not np.shares_memory(found[0], found[1])
 
 

@@ -20,7 +20,7 @@ SHRINKAGE = (None, 0.0, 0, 0.05, 0.1, 1 / 3, 0.5, 0.9, 1.0, 1)
 SIZE = FitSize(n_rows=100, n_columns=4, n_classes=2)
 
 
-class TestConformance(FusionSuite):
+class TestShrinkage(FusionSuite):
     """Held to the law of fusion rules."""
 
     rule = RULE
@@ -49,13 +49,13 @@ def check(estimators, X, y, **sets):
 def test_shrunk_fits_are_equal(solver, shape, n_classes):
     """Every shrinkage gives the classes, probabilities and decision values of a fit alone."""
     X, y, new = rows(*shape, n_classes)
-    check(grid(LinearDiscriminantAnalysis(solver=solver), {"shrinkage": SHRINKAGE}), X, y, new=new, one=new[:1])
+    check(grid(LinearDiscriminantAnalysis(solver=solver), shrinkage=SHRINKAGE), X, y, new=new, one=new[:1])
 
 
 def test_more_columns_than_rows():
     """A covariance without rank is solved as scikit-learn solves it."""
     X, y, new = rows(40, 60)
-    check(grid(LinearDiscriminantAnalysis(solver="lsqr"), {"shrinkage": SHRINKAGE}), X, y, new=new)
+    check(grid(LinearDiscriminantAnalysis(solver="lsqr"), shrinkage=SHRINKAGE), X, y, new=new)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int64])
@@ -65,7 +65,7 @@ def test_other_kinds_of_arrays(kind, order, n_classes):
     """Precision and memory order are kept."""
     X, y, new = rows(n_classes=n_classes)
     X, new = (np.asarray((10 * each).astype(kind), order=order) for each in (X, new))
-    check(grid(LinearDiscriminantAnalysis(solver="lsqr"), {"shrinkage": SHRINKAGE}), X, y, new=new)
+    check(grid(LinearDiscriminantAnalysis(solver="lsqr"), shrinkage=SHRINKAGE), X, y, new=new)
 
 
 def test_labels_priors_and_constant_columns():
@@ -74,9 +74,7 @@ def test_labels_priors_and_constant_columns():
     X[:, 2] = 1.0
     labels = np.array(["low", "mid", "top"])[y]
     for priors in (None, [0.2, 0.3, 0.5]):
-        check(
-            grid(LinearDiscriminantAnalysis("lsqr", priors=priors), {"shrinkage": SHRINKAGE}), X, labels, new=new
-        )
+        check(grid(LinearDiscriminantAnalysis("lsqr", priors=priors), shrinkage=SHRINKAGE), X, labels, new=new)
 
 
 def test_warnings_are_given_for_every_member():
@@ -84,7 +82,7 @@ def test_warnings_are_given_for_every_member():
     X, y, _ = rows()
     y[:] = np.where(np.arange(len(y)) == 3, 2, y % 2)
     estimator = LinearDiscriminantAnalysis(solver="lsqr", priors=[0.5, 0.5, 0.5])
-    batch = batch_of(grid(estimator, {"shrinkage": (0.1, 0.5)}), X, y)
+    batch = batch_of(grid(estimator, shrinkage=(0.1, 0.5)), X, y)
     with warnings.catch_warnings(record=True) as alone:
         warnings.simplefilter("always")
         for each in batch.estimators:
@@ -99,7 +97,7 @@ def test_warnings_are_given_for_every_member():
 def test_members_that_cannot_be_solved_are_left_alone():
     """Eigenvectors of a covariance without rank raise alone; the other members are answered for."""
     X, y, _ = rows(20, 40)
-    estimators = grid(LinearDiscriminantAnalysis(solver="eigen"), {"shrinkage": (0.5, 0.0, 0.9)})
+    estimators = grid(LinearDiscriminantAnalysis(solver="eigen"), shrinkage=(0.5, 0.0, 0.9))
     with pytest.raises(np.linalg.LinAlgError):
         estimators[1].fit(X, y)
     assert assert_fused_as_alone(RULE, batch_of(estimators, X, y)) == {0, 2}
@@ -117,7 +115,7 @@ def test_data_frames():
     pd = pytest.importorskip("pandas")
     X, y, new = rows()
     frames = [pd.DataFrame(each, columns=list("abcdef")) for each in (X, new)]
-    estimators = grid(LinearDiscriminantAnalysis(solver="lsqr"), {"shrinkage": SHRINKAGE})
+    estimators = grid(LinearDiscriminantAnalysis(solver="lsqr"), shrinkage=SHRINKAGE)
     check(estimators, frames[0], pd.Series(y), new=frames[1])
 
 

@@ -63,7 +63,7 @@ def test_boosted_classes(n_classes, depth):
     """Few and many classes, and members that are perfect at once, so that boosting stops early."""
     X, y, other = flowers(n_classes)
     model = AdaBoostClassifier(DecisionTreeClassifier(max_depth=depth, max_features=2), random_state=0)
-    assert len(assert_fused_as_alone(BOOSTED, batch_of(grid(model, MEMBERS), X, y, other=other))) == 3
+    assert len(assert_fused_as_alone(BOOSTED, batch_of(grid(model, **MEMBERS), X, y, other=other))) == 3
 
 
 @pytest.mark.parametrize("depth", [1, 3, None])
@@ -71,7 +71,7 @@ def test_boosted_numbers(depth):
     """Medians of the first members, also where a bad member ends the boosting."""
     X, y, other = patients()
     model = AdaBoostRegressor(DecisionTreeRegressor(max_depth=depth), random_state=0)
-    assert len(assert_fused_as_alone(BOOSTED, batch_of(grid(model, MEMBERS), X, y, other=other))) == 3
+    assert len(assert_fused_as_alone(BOOSTED, batch_of(grid(model, **MEMBERS), X, y, other=other))) == 3
 
 
 @pytest.mark.parametrize("member", [None, SVC(), SVC(decision_function_shape="ovo"), RidgeClassifier()])
@@ -79,14 +79,14 @@ def test_bagged_classes(member):
     """Members with probabilities are averaged, members without them vote; some never saw a class."""
     X, y, other = flowers()
     model = BaggingClassifier(member, random_state=0, max_samples=12)
-    assert len(assert_fused_as_alone(BAGGED, batch_of(grid(model, MEMBERS), X, y, other=other))) == 3
+    assert len(assert_fused_as_alone(BAGGED, batch_of(grid(model, **MEMBERS), X, y, other=other))) == 3
 
 
 def test_bagged_numbers():
     """Members on some of the columns, drawn with replacement."""
     X, y, other = patients()
     model = BaggingRegressor(Ridge(), random_state=0, max_features=0.5, bootstrap_features=True)
-    assert len(assert_fused_as_alone(BAGGED, batch_of(grid(model, MEMBERS), X, y, other=other))) == 3
+    assert len(assert_fused_as_alone(BAGGED, batch_of(grid(model, **MEMBERS), X, y, other=other))) == 3
 
 
 def test_each_member_is_asked_once_for_a_set(monkeypatch):
@@ -97,7 +97,7 @@ def test_each_member_is_asked_once_for_a_set(monkeypatch):
         DecisionTreeClassifier, "predict_proba", lambda self, X: asked.append(id(self)) or own(self, X)
     )
     X, y, other = flowers()
-    for _, source in BAGGED.run(batch_of(grid(BaggingClassifier(random_state=0), MEMBERS), X, y, other=other)):
+    for _, source in BAGGED.run(batch_of(grid(BaggingClassifier(random_state=0), **MEMBERS), X, y, other=other)):
         for name in ("train", "other"):
             source.answer(name, "predict_proba")
             source.answer(name, "predict")
@@ -108,7 +108,7 @@ def test_beyond_the_bound_nothing_is_remembered(monkeypatch):
     """Without room to remember, members are asked again, and the answers are the same."""
     monkeypatch.setattr(ensembles, "REMEMBERED_BYTES", 1)
     X, y, other = flowers()
-    batch = batch_of(grid(AdaBoostClassifier(random_state=0), MEMBERS), X, y, other=other)
+    batch = batch_of(grid(AdaBoostClassifier(random_state=0), **MEMBERS), X, y, other=other)
     assert len(assert_fused_as_alone(BOOSTED, batch)) == 3
 
 
@@ -146,11 +146,11 @@ def test_weights_that_overflow_are_left_alone():
     y = np.where(np.random.default_rng(0).random(len(y)) < 0.3, "a", y)
     model = AdaBoostClassifier(random_state=0, learning_rate=400.0)
     with pytest.raises(CannotFuse, match=r"overflow|infinite"):
-        list(BOOSTED.run(batch_of(grid(model, {"n_estimators": [1, 50]}), X, y)))
+        list(BOOSTED.run(batch_of(grid(model, n_estimators=[1, 50]), X, y)))
 
 
 def test_several_targets_are_left_alone():
     """A target with columns is refused."""
     X, y, _ = patients()
     with pytest.raises(CannotFuse, match="several columns"):
-        list(BAGGED.run(batch_of(grid(BaggingRegressor(random_state=0), MEMBERS), X, np.c_[y, y])))
+        list(BAGGED.run(batch_of(grid(BaggingRegressor(random_state=0), **MEMBERS), X, np.c_[y, y])))

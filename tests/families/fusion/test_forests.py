@@ -94,7 +94,7 @@ def test_classes_with_names_and_weights(make, weights):
     """Texts as classes and weights of classes give what a fit alone gives."""
     X, y, other = flowers()
     named = np.array(["a", "b", "c"])[y]
-    estimators = grid(make(random_state=3, class_weight=weights), {**LEAVES, "n_estimators": [2, 6]})
+    estimators = grid(make(random_state=3, class_weight=weights), **LEAVES, n_estimators=[2, 6])
     assert assert_fused_as_alone(FORESTS, batch_of(estimators, X, named, other=other)) == set(
         range(len(estimators))
     )
@@ -104,7 +104,7 @@ def test_weights_of_each_sample_of_rows():
     """Weights that each tree computes from its own rows are no obstacle."""
     X, y, other = flowers()
     forest = RandomForestClassifier(random_state=3, class_weight="balanced_subsample", bootstrap=True)
-    estimators = grid(forest, {"n_estimators": [3, 8], "ccp_alpha": [0.0, 0.02]})
+    estimators = grid(forest, n_estimators=[3, 8], ccp_alpha=[0.0, 0.02])
     assert len(assert_fused_as_alone(FORESTS, batch_of(estimators, X, y, other=other))) == len(estimators)
 
 
@@ -113,7 +113,7 @@ def test_weights_of_each_sample_of_rows():
 def test_every_criterion_of_regressions(make, criterion):
     """Values of nodes that are medians or means are those of the smaller tree."""
     X, y, other = patients()
-    estimators = grid(make(random_state=1, criterion=criterion), {**LEAVES, "n_estimators": [2, 4]})
+    estimators = grid(make(random_state=1, criterion=criterion), **LEAVES, n_estimators=[2, 4])
     answered = assert_fused_as_alone(FORESTS, batch_of(estimators, X, y, other=other))
     assert len(answered) == len(estimators)
 
@@ -128,7 +128,7 @@ def test_pruning_by_every_alpha_of_the_path(make, criterion):
     path = np.maximum(tree.cost_complexity_pruning_path(X, y).ccp_alphas, 0.0)
     alphas = sorted({*path, *np.nextafter(path, 1.0), *np.maximum(np.nextafter(path, -1.0), 0.0)})
     for leaves in ([None], [4, 12]):
-        estimators = grid(tree, {"ccp_alpha": [float(a) for a in alphas], "max_leaf_nodes": leaves})
+        estimators = grid(tree, ccp_alpha=[float(a) for a in alphas], max_leaf_nodes=leaves)
         answered = assert_fused_as_alone(TREES, batch_of(estimators, X, y, other=other))
         assert len(answered) == len(estimators)
 
@@ -136,7 +136,7 @@ def test_pruning_by_every_alpha_of_the_path(make, criterion):
 def test_monotonic_trees():
     """Bounds from monotonic constraints are those of the smaller tree."""
     X, y, other = patients()
-    estimators = grid(DecisionTreeRegressor(random_state=0, monotonic_cst=[1, -1, *[0] * 8]), LEAVES)
+    estimators = grid(DecisionTreeRegressor(random_state=0, monotonic_cst=[1, -1, *[0] * 8]), **LEAVES)
     assert len(assert_fused_as_alone(TREES, batch_of(estimators, X, y, other=other))) == len(estimators)
 
 
@@ -146,7 +146,7 @@ def test_values_of_zero_keep_their_sign():
     y = np.array([-0.0, -0.0, -0.0, -0.0, 1.0, 1.0, 1.0, 1.0])
     model = ExtraTreeRegressor(random_state=0, criterion="absolute_error")
     assert np.signbit(model.fit(X, y).predict(X)).any()
-    batch = batch_of(grid(model, {"max_leaf_nodes": [2, 4]}), X, y)
+    batch = batch_of(grid(model, max_leaf_nodes=[2, 4]), X, y)
     for position, source in TREES.run(batch):
         alone = batch.estimators[position].fit(X, y).predict(X)
         assert source.answer("train", "predict").tobytes() == alone.tobytes()
@@ -155,7 +155,7 @@ def test_values_of_zero_keep_their_sign():
 def test_answers_belong_to_the_caller():
     """Writing into the answers of one tree changes those of no other."""
     X, y, _ = patients()
-    estimators = grid(DecisionTreeRegressor(random_state=0, max_leaf_nodes=4), {"ccp_alpha": [0.0, 1e-3, 2e-3]})
+    estimators = grid(DecisionTreeRegressor(random_state=0, max_leaf_nodes=4), ccp_alpha=[0.0, 1e-3, 2e-3])
     expected = DecisionTreeRegressor(random_state=0, max_leaf_nodes=4).fit(X, y).predict(X)
     for _, source in TREES.run(batch_of(estimators, X, y)):
         found = source.answer("train", "predict")
@@ -170,7 +170,7 @@ def test_depth_first_and_best_first_trees_are_two_groups():
     assert FORESTS.group(PATH, free) != FORESTS.group(PATH, bounded)
     X, y, _ = flowers()
     with pytest.raises(CannotFuse, match="different orders"):
-        list(FORESTS.run(batch_of(grid(forest, {"max_leaf_nodes": [None, 8]}), X, y)))
+        list(FORESTS.run(batch_of(grid(forest, max_leaf_nodes=[None, 8]), X, y)))
 
 
 @pytest.mark.parametrize(
@@ -217,14 +217,14 @@ def test_several_targets_are_left_alone():
     """A target with columns is refused."""
     X, y, _ = patients()
     with pytest.raises(CannotFuse, match="several columns"):
-        list(FORESTS.run(batch_of(grid(RandomForestRegressor(random_state=0), NUMBERS), X, np.c_[y, y])))
+        list(FORESTS.run(batch_of(grid(RandomForestRegressor(random_state=0), **NUMBERS), X, np.c_[y, y])))
 
 
 def test_a_set_that_cannot_be_answered_for_is_left_alone():
     """A set with another number of columns has scikit-learn's own error, alone."""
     X, y, _ = flowers()
     with pytest.raises(CannotFuse, match="ValueError"):
-        list(FORESTS.run(batch_of(grid(RandomForestClassifier(random_state=0), NUMBERS), X, y, bad=X[:, :2])))
+        list(FORESTS.run(batch_of(grid(RandomForestClassifier(random_state=0), **NUMBERS), X, y, bad=X[:, :2])))
 
 
 def test_a_fit_that_fails_is_left_alone():
@@ -233,7 +233,7 @@ def test_a_fit_that_fails_is_left_alone():
     with pytest.raises(CannotFuse, match="negative"):
         list(
             FORESTS.run(
-                batch_of(grid(RandomForestRegressor(random_state=0, criterion="poisson"), NUMBERS), X, y - 1.0)
+                batch_of(grid(RandomForestRegressor(random_state=0, criterion="poisson"), **NUMBERS), X, y - 1.0)
             )
         )
 
@@ -242,14 +242,14 @@ def test_variants_beyond_the_bound_are_computed_in_parts(monkeypatch):
     """With room for the sums of one variant only, the answers are the same."""
     X, y, other = flowers()
     monkeypatch.setattr(forests, "HELD_BYTES", 1)
-    estimators = grid(RandomForestClassifier(random_state=0), {**LEAVES, "n_estimators": [2, 5]})
+    estimators = grid(RandomForestClassifier(random_state=0), **LEAVES, n_estimators=[2, 5])
     assert len(assert_fused_as_alone(FORESTS, batch_of(estimators, X, y, other=other))) == len(estimators)
 
 
 def test_warnings_of_the_fit_are_given_for_each():
     """What one fit would warn of, each fused fit warns of, in its own step."""
     X, y, _ = flowers()
-    estimators = grid(Warning2(random_state=0), {"n_estimators": [2, 3]})
+    estimators = grid(Warning2(random_state=0), n_estimators=[2, 3])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for n_seen, _ in enumerate(FORESTS.run(batch_of(estimators, X, y)), 1):
@@ -267,7 +267,7 @@ class Warning2(RandomForestClassifier):
 def test_the_estimators_are_not_touched():
     """The unfitted estimators of a batch stay unfitted and unchanged."""
     X, y, _ = flowers()
-    estimators = grid(RandomForestClassifier(random_state=0), NUMBERS)
+    estimators = grid(RandomForestClassifier(random_state=0), **NUMBERS)
     before = [each.get_params() for each in estimators]
     list(FORESTS.run(batch_of(estimators, X, y)))
     assert [each.get_params() for each in estimators] == before

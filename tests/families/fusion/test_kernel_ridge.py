@@ -10,7 +10,8 @@ import scipy.sparse
 from sklearn.datasets import load_diabetes, make_regression
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
-from tests.families.fusion.compared import alone, assert_same, batch_of, fused, grid
+from sklearn.metrics.pairwise import pairwise_kernels
+from tests.families.fusion.side_by_side import CLOSE, alone, assert_all_fused_as_alone, batch_of, fused, grid
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse
@@ -29,20 +30,33 @@ def _rows(n=120, d=5, seed=0):
 
 
 def _batch(estimators, X, y, test):
-    return batch_of(KERNEL_RIDGE, estimators, X, y, {"test": test})
+    return batch_of(estimators, X, y, test=test)
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf", "poly", "sigmoid", "laplacian", "cosine"])
 def test_every_kernel_agrees(kernel):
     """Many alphas of each kernel agree with stand-alone fits, also where the kernel is singular."""
     X, y, test = _rows()
-    assert_same(RULE, _batch(grid(KernelRidge(kernel=kernel, gamma=0.3), alpha=MANY), X, y, test))
+    assert_all_fused_as_alone(
+        RULE, _batch(grid(KernelRidge(kernel=kernel, gamma=0.3), alpha=MANY), X, y, test), within=CLOSE
+    )
+
+
+def test_a_kernel_that_is_not_definite_is_not_trusted():
+    """With negative eigenvalues a larger alpha may be nearer to a singular matrix than a smaller one."""
+    X, y, test = _rows()
+    values = np.linalg.eigvalsh(pairwise_kernels(X, metric="sigmoid", gamma=0.3, coef0=1))
+    below = -values[values < -1e-3]
+    assert len(below) > 3
+    alphas = [1e-3, *np.repeat(below, 4) * np.tile([1 - 1e-9, 1 - 1e-13, 1 + 1e-13, 1 + 1e-9], len(below)), 1e3]
+    batch = _batch(grid(KernelRidge(kernel="sigmoid", gamma=0.3), alpha=alphas), X, y, test)
+    assert_all_fused_as_alone(RULE, batch, within=CLOSE)
 
 
 def test_few_alphas_agree_bit_for_bit():
     """Few alphas are solved from the shared kernel exactly as scikit-learn does."""
     X, y, test = _rows()
-    assert_same(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=FEW), X, y, test), within=0)
+    assert_all_fused_as_alone(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=FEW), X, y, test))
 
 
 @pytest.mark.parametrize("alphas", [FEW, MANY])
@@ -51,7 +65,9 @@ def test_several_targets_agree(alphas, columns):
     """Targets with columns keep their shape, one column included."""
     X, y, test = _rows()
     Y = np.column_stack([y, X[:, 0], X[:, 1] - y])[:, :columns]
-    assert_same(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=alphas), X, Y, test))
+    assert_all_fused_as_alone(
+        RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=alphas), X, Y, test), within=CLOSE
+    )
 
 
 @pytest.mark.parametrize("alphas", [FEW, MANY])
@@ -61,9 +77,11 @@ def test_float32_and_whole_numbers_agree(alphas):
     narrow = _batch(
         grid(KernelRidge(kernel="rbf"), alpha=alphas), X.astype(np.float32), y, test.astype(np.float32)
     )
-    assert_same(RULE, narrow, within=0)
+    assert_all_fused_as_alone(RULE, narrow)
     X, y, test = (np.rint(3 * values).astype(np.int64) for values in (X, y, test))
-    assert_same(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=alphas), X, y, test))
+    assert_all_fused_as_alone(
+        RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=alphas), X, y, test), within=CLOSE
+    )
 
 
 def test_frames_agree():
@@ -71,7 +89,9 @@ def test_frames_agree():
     X, y, test = _rows()
     names = [f"c{j}" for j in range(X.shape[1])]
     frames = pd.DataFrame(X, columns=names), pd.DataFrame(test, columns=names)
-    assert_same(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=MANY), frames[0], pd.Series(y), frames[1]))
+    assert_all_fused_as_alone(
+        RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=MANY), frames[0], pd.Series(y), frames[1]), within=CLOSE
+    )
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
@@ -83,8 +103,8 @@ def test_tiny_alphas_leave_no_difference(kernel):
     found = fused(RULE, batch)
     assert len(found) == 24
     for position, answers in found.items():
-        expected = alone(batch.estimators[position], batch)[("test", "predict")]
-        np.testing.assert_allclose(answers[("test", "predict")], expected, rtol=0, atol=1e-9 * y.std())
+        expected = alone(batch.estimators[position], batch).values["test", "predict"]
+        np.testing.assert_allclose(answers.values["test", "predict"], expected, rtol=0, atol=1e-9 * y.std())
 
 
 def test_a_singular_kernel_warns_as_alone():
@@ -109,15 +129,17 @@ def test_well_conditioned_alphas_warn_of_nothing():
 def test_a_constant_target_agrees():
     """A target without spread has no tolerance: it is solved exactly."""
     X, y, test = _rows()
-    assert_same(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=MANY), X, y * 0 + 2, test), within=0)
+    assert_all_fused_as_alone(RULE, _batch(grid(KernelRidge(kernel="rbf"), alpha=MANY), X, y * 0 + 2, test))
 
 
 def test_the_kernel_is_not_worn_by_solving():
     """The same alpha, solved first and again after others, gives the same bits."""
     X, y, test = _rows()
     estimators = [*grid(KernelRidge(kernel="rbf"), alpha=[0.1, 1e17]), KernelRidge(kernel="rbf", alpha=0.1)]
-    found = assert_same(RULE, _batch(estimators, X, y, test), within=0)
-    assert np.array_equal(found[0][("test", "predict")], found[2][("test", "predict")])
+    batch = _batch(estimators, X, y, test)
+    assert_all_fused_as_alone(RULE, batch)
+    found = fused(RULE, batch)
+    assert np.array_equal(found[0].values["test", "predict"], found[2].values["test", "predict"])
 
 
 def test_sparse_rows_are_left_alone():
@@ -146,7 +168,9 @@ def test_large_kernels_are_refused():
     """The kernel is bounded by its bytes."""
     params = KernelRidge().get_params()
     assert RULE.refuses(KERNEL_RIDGE, params, FitSize(n_rows=8192, n_columns=5, n_classes=0)) is None
-    assert "512 MiB" in (RULE.refuses(KERNEL_RIDGE, params, FitSize(n_rows=8200, n_columns=5, n_classes=0)) or "")
+    assert "MiB, more than 512" in (
+        RULE.refuses(KERNEL_RIDGE, params, FitSize(n_rows=8200, n_columns=5, n_classes=0)) or ""
+    )
 
 
 def test_groups_differ_in_all_but_alpha():
@@ -171,10 +195,10 @@ def test_diabetes_agrees():
     X, y = load_diabetes(return_X_y=True)
     for gamma in (0.01, 1.0, 100.0):
         estimators = grid(KernelRidge(kernel="rbf", gamma=gamma), alpha=MANY)
-        assert_same(RULE, _batch(estimators, X[:300], y[:300], X[300:]))
+        assert_all_fused_as_alone(RULE, _batch(estimators, X[:300], y[:300], X[300:]), within=CLOSE)
 
 
-class TestKernelRidgeSuite(FusionSuite):
+class TestKernelRidge(FusionSuite):
     """The suite for fusion rules."""
 
     rule = RULE

@@ -71,7 +71,7 @@ class TestLightGBM(FusionSuite):
 def test_classes(params):
     """Ways to sample, and weights of classes, with texts as classes."""
     X, y, other = flowers()
-    estimators = grid(classifier(**params), ROUNDS)
+    estimators = grid(classifier(**params), **ROUNDS)
     assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 4
 
 
@@ -79,7 +79,7 @@ def test_classes(params):
 def test_two_classes(params):
     """Two classes have two columns of probabilities."""
     X, y, other = flowers()
-    batch = batch_of(grid(classifier(**params), ROUNDS), X, np.where(y == "a", "yes", "no"), other=other)
+    batch = batch_of(grid(classifier(**params), **ROUNDS), X, np.where(y == "a", "yes", "no"), other=other)
     assert len(assert_fused_as_alone(RULE, batch)) == 4
 
 
@@ -89,7 +89,7 @@ def test_two_classes(params):
 def test_numbers(params):
     """Objectives that renew their leaves, or have a link."""
     X, y, other = patients()
-    estimators = grid(regressor(**params), ROUNDS)
+    estimators = grid(regressor(**params), **ROUNDS)
     assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 4
 
 
@@ -110,13 +110,13 @@ def test_rounds_that_find_nothing_leave_no_tree(params):
     noted = lgbm.TreesAfterRound()
     regressor(n_estimators=40, **params).fit(X, y, callbacks=[noted])
     assert noted.numbers != list(range(1, 41)), "every round found something"
-    assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(**params), MANY), X, y))) == 7
+    assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(**params), **MANY), X, y))) == 7
 
 
 def test_columns_that_are_too_small_to_split():
     """With fewer rows than a leaf needs, every number of rounds is the same model."""
     X, y, other = patients()
-    batch = batch_of(grid(regressor(min_child_samples=100), ROUNDS), X, y, other=other)
+    batch = batch_of(grid(regressor(min_child_samples=100), **ROUNDS), X, y, other=other)
     assert len(assert_fused_as_alone(RULE, batch)) == 4
 
 
@@ -126,8 +126,8 @@ def test_columns_that_are_too_small_to_split():
         ({"boosting_type": "dart"}, "rescales"),
         ({"boosting_type": "rf"}, "rf"),
         ({"objective": len}, "objective"),
-        ({"n_estimators": 0}, "n_estimators is 0"),
-        ({"n_estimators": None}, "n_estimators is None"),
+        ({"n_estimators": 0}, "n_estimators=0 is no"),
+        ({"n_estimators": None}, "n_estimators=None is no"),
         ({"random_state": np.random.RandomState(0)}, "random_state"),
         ({"early_stopping_round": 5}, "early_stopping_round"),
         ({"num_iterations": 5}, "num_iterations"),
@@ -162,7 +162,7 @@ def test_what_the_library_says_is_left_to_the_user(capfd):
     X, y, _ = patients()
     for verbosity, printed in ((1, True), (-1, False)):
         model = LGBMRegressor(n_jobs=1, random_state=0, min_split_gain=1e9, verbosity=verbosity)
-        list(RULE.run(batch_of(grid(model, ROUNDS), X, y)))
+        list(RULE.run(batch_of(grid(model, **ROUNDS), X, y)))
         assert ("[LightGBM]" in capfd.readouterr().out) is printed
 
 
@@ -170,4 +170,4 @@ def test_several_targets_are_left_alone():
     """A target with columns is refused."""
     X, y, _ = patients()
     with pytest.raises(CannotFuse, match="several columns"):
-        list(RULE.run(batch_of(grid(regressor(), ROUNDS), X, np.c_[y, y])))
+        list(RULE.run(batch_of(grid(regressor(), **ROUNDS), X, np.c_[y, y])))

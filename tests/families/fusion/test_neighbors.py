@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits, make_classification
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from tests.families.fusion.side_by_side import assert_fused_as_alone, batch_of, grid
+from threadpoolctl import threadpool_limits
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse
@@ -22,7 +23,7 @@ ALGORITHMS = ("auto", "brute", "kd_tree", "ball_tree")
 METRICS = ({"p": 2}, {"p": 1}, {"p": 3})
 
 
-class TestConformance(FusionSuite):
+class TestNeighbors(FusionSuite):
     """Held to the law of fusion rules."""
 
     rule = RULE
@@ -55,7 +56,7 @@ def tied(n_rows=130, n_columns=3, n_classes=3, seed=0):
 
 
 def check(estimator, X, y, new, axes=AXES):
-    estimators = grid(estimator, axes)
+    estimators = grid(estimator, **axes)
     assert assert_fused_as_alone(RULE, batch_of(estimators, X, y, new=new)) == set(range(len(estimators)))
 
 
@@ -111,12 +112,23 @@ def test_whole_numbers_as_values():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_more_rows_than_brute_force_takes_at_a_time(algorithm):
-    """Blocks of rows, and another way to divide them, do not change an answer."""
-    X, y, new = tied(n_rows=1500, seed=6)
-    new = np.concatenate([new, new + 1])
+    """Blocks of 256 rows, and the other way to divide more than 1024, do not change an answer."""
+    X, y, new = tied(n_rows=400, seed=6)
+    new = np.concatenate([new + shift for shift in range(11)])
+    assert len(X) > 256
+    assert len(new) > 1024
     axes = {"n_neighbors": (1, 4, 9), "weights": ("uniform", "distance")}
     check(KNeighborsClassifier(algorithm=algorithm), X, y, new, axes)
     check(KNeighborsRegressor(algorithm=algorithm), X, y * 0.1, new, axes)
+
+
+def test_two_threads():
+    """Where several threads divide the rows, answers are those of a fit alone with as many."""
+    X, y, new = tied(n_rows=400, seed=6)
+    axes = {"n_neighbors": (1, 9), "weights": ("uniform", "distance")}
+    with threadpool_limits(2):
+        check(KNeighborsClassifier(algorithm="brute"), X, y, new, axes)
+        check(KNeighborsRegressor(algorithm="brute"), X, y * 0.1, new, axes)
 
 
 def test_number_of_neighbours_up_to_all_rows():
@@ -125,7 +137,7 @@ def test_number_of_neighbours_up_to_all_rows():
     X, y = X[:41], y[:41]
     numbers = (1, 5, 18, 19, 20, 21, 22, 33, 40, 41, 42)
     for estimator in (KNeighborsClassifier(), KNeighborsRegressor(), KNeighborsClassifier(algorithm="kd_tree")):
-        estimators = grid(estimator, {"n_neighbors": numbers})
+        estimators = grid(estimator, n_neighbors=numbers)
         answered = assert_fused_as_alone(RULE, batch_of(estimators, X, y, new=new))
         assert answered == set(range(len(numbers) - 1))
 
@@ -216,7 +228,7 @@ def test_only_doubtful_rows_are_asked_again(monkeypatch):
     predict = KNeighborsClassifier.predict
     monkeypatch.setattr(KNeighborsClassifier, "predict", lambda self, X: asked.append(len(X)) or predict(self, X))
     X, y = make_classification(200, 5, random_state=0)
-    estimators = grid(KNeighborsClassifier(), AXES)
+    estimators = grid(KNeighborsClassifier(), **AXES)
     for _, source in RULE.run(batch_of(estimators, X, y)):
         source.answer("train", "predict")
     assert asked == []
@@ -233,8 +245,10 @@ def test_only_doubtful_rows_are_asked_again(monkeypatch):
         ({"weights": np.exp}, "weights"),
         ({"metric": np.dot}, "metric"),
         ({"metric": "precomputed"}, "precomputed"),
-        ({"p": 0.5}, "p below 1"),
+        ({"p": 0.5}, "p=0.5"),
         ({"metric": "haversine"}, "haversine"),
+        ({"n_neighbors": None}, "must be numbers"),
+        ({"p": None}, "must be numbers"),
     ],
 )
 def test_refusals(params, words):
@@ -253,7 +267,7 @@ def test_refuses_neighbours_that_fill_memory():
 def test_several_targets_are_refused_while_running():
     """Values in several columns are left to fits alone."""
     X, y, _ = distinct()
-    with pytest.raises(CannotFuse, match="more than one column"):
+    with pytest.raises(CannotFuse, match="several columns"):
         list(RULE.run(batch_of([KNeighborsRegressor()], X, np.column_stack([y, y]))))
 
 

@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.datasets import load_diabetes, make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from tests.families.fusion.compared import assert_same, batch_of, grid
+from tests.families.fusion.side_by_side import assert_all_fused_as_alone, batch_of, grid
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse, Fuse, Guarantee
@@ -47,9 +47,9 @@ def _alone(estimator, X, y):
         return estimator.fit(X, y)
 
 
-def _assert_trained_alike(estimators, path, X, y, test, within=1e-8):
+def _assert_trained_alike(estimators, X, y, test, within=1e-8):
     """Hold weights, losses and numbers of epochs to those of stand-alone fits."""
-    found = _fitted(RULE, batch_of(path, estimators, X, y, {"test": test}))
+    found = _fitted(RULE, batch_of(estimators, X, y, test=test))
     assert len(found) == len(estimators)
     for position, net in found.items():
         expected = _alone(estimators[position], X, y)
@@ -69,8 +69,8 @@ def test_classifiers_train_alike(activation, k):
     X, y, test = _classes(k)
     net = MLPClassifier(hidden_layer_sizes=(7, 5), activation=activation, max_iter=12, batch_size=32)
     estimators = grid(net, **AXES)
-    _assert_trained_alike(estimators, CLASSIFIER, X, y, test)
-    assert_same(RULE, batch_of(CLASSIFIER, estimators, X, y, {"test": test}), within=1e-8)
+    _assert_trained_alike(estimators, X, y, test)
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X, y, test=test), within=1e-8)
 
 
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
@@ -88,7 +88,7 @@ def test_gradient_descent_trains_alike(learning_rate, nesterovs_momentum):
         n_iter_no_change=2,
     )
     estimators = grid(net, learning_rate_init=[0.01, 0.2], momentum=[0.0, 0.9], random_state=[1])
-    found = _assert_trained_alike(estimators, CLASSIFIER, X, y, test)
+    found = _assert_trained_alike(estimators, X, y, test)
     if learning_rate == "constant":
         assert len({net.n_iter_ for net in found.values()}) > 1
 
@@ -99,8 +99,8 @@ def test_regressors_train_alike(n_targets):
     X, y, test = _numbers(n_targets=n_targets)
     net = MLPRegressor(hidden_layer_sizes=(9,), max_iter=15, activation="tanh")
     estimators = grid(net, **AXES)
-    _assert_trained_alike(estimators, REGRESSOR, X, y, test)
-    assert_same(RULE, batch_of(REGRESSOR, estimators, X, y, {"test": test}), within=1e-8)
+    _assert_trained_alike(estimators, X, y, test)
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X, y, test=test), within=1e-8)
 
 
 def test_moments_of_adam_may_differ():
@@ -108,7 +108,7 @@ def test_moments_of_adam_may_differ():
     X, y, test = _classes()
     net = MLPClassifier(hidden_layer_sizes=(6,), max_iter=8)
     estimators = grid(net, beta_1=[0.5, 0.9], beta_2=[0.9, 0.999], random_state=[0])
-    _assert_trained_alike(estimators, CLASSIFIER, X, y, test)
+    _assert_trained_alike(estimators, X, y, test)
 
 
 def test_nets_leave_when_they_stop():
@@ -116,7 +116,7 @@ def test_nets_leave_when_they_stop():
     X, y, test = _classes()
     net = MLPClassifier(hidden_layer_sizes=(6,), max_iter=150, n_iter_no_change=3, tol=1e-3)
     estimators = grid(net, learning_rate_init=[0.01, 0.1, 0.5], random_state=[0, 1])
-    found = _assert_trained_alike(estimators, CLASSIFIER, X, y, test, within=1e-5)
+    found = _assert_trained_alike(estimators, X, y, test, within=1e-5)
     assert len({net.n_iter_ for net in found.values()}) > 3
 
 
@@ -124,7 +124,7 @@ def test_rows_in_order_and_uneven_batches():
     """Without shuffling, and with a last batch of fewer rows."""
     X, y, test = _classes()
     net = MLPClassifier(hidden_layer_sizes=(6,), max_iter=8, shuffle=False, batch_size=47)
-    _assert_trained_alike(grid(net, **AXES), CLASSIFIER, X, y, test)
+    _assert_trained_alike(grid(net, **AXES), X, y, test)
 
 
 def test_words_frames_and_missing_classes():
@@ -135,7 +135,7 @@ def test_words_frames_and_missing_classes():
     names = [f"c{j}" for j in range(X.shape[1])]
     frames = pd.DataFrame(X[keep], columns=names), pd.DataFrame(test, columns=names)
     estimators = grid(MLPClassifier(hidden_layer_sizes=(6,), max_iter=5), **AXES)
-    assert_same(RULE, batch_of(CLASSIFIER, estimators, frames[0], words[keep], {"test": frames[1]}), within=1e-8)
+    assert_all_fused_as_alone(RULE, batch_of(estimators, frames[0], words[keep], test=frames[1]), within=1e-8)
 
 
 def test_several_labels_for_each_row():
@@ -143,8 +143,8 @@ def test_several_labels_for_each_row():
     X, y, test = _classes(4)
     Y = np.column_stack([y > 1, y % 2 == 0]).astype(int)
     estimators = grid(MLPClassifier(hidden_layer_sizes=(6,), max_iter=5), **AXES)
-    _assert_trained_alike(estimators, CLASSIFIER, X, Y, test)
-    assert_same(RULE, batch_of(CLASSIFIER, estimators, X, Y, {"test": test}), within=1e-8)
+    _assert_trained_alike(estimators, X, Y, test)
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X, Y, test=test), within=1e-8)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
@@ -153,7 +153,7 @@ def test_float32_trains_with_32_bits(solver):
     X, y, test = _classes()
     net = MLPClassifier(hidden_layer_sizes=(6,), max_iter=4, solver=solver)
     rows = X.astype(np.float32), y, test.astype(np.float32)
-    _assert_trained_alike(grid(net, **AXES), CLASSIFIER, *rows, within=1e-4)
+    _assert_trained_alike(grid(net, **AXES), *rows, within=1e-4)
 
 
 def test_unfinished_nets_warn():
@@ -168,7 +168,7 @@ def test_unfinished_nets_warn():
     assert sorted(expected) == [False, True]
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        for position, _ in RULE.run(batch_of(CLASSIFIER, estimators, X, y, {"test": test})):
+        for position, _ in RULE.run(batch_of(estimators, X, y, test=test)):
             texts = [str(one.message) for one in seen if one.category is ConvergenceWarning]
             assert len(texts) == int(expected[position])
             seen.clear()
@@ -183,7 +183,7 @@ def test_a_net_that_stops_in_the_last_epoch_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         net.fit(X, y)
-        assert len(list(RULE.run(batch_of(CLASSIFIER, [net], X, y, {"test": test})))) == 1
+        assert len(list(RULE.run(batch_of([net], X, y, test=test)))) == 1
 
 
 def test_a_net_that_diverges_is_left_alone():
@@ -191,7 +191,7 @@ def test_a_net_that_diverges_is_left_alone():
     X, y, test = _numbers()
     net = MLPRegressor(hidden_layer_sizes=(6,), solver="sgd", activation="identity", max_iter=200, momentum=0.0)
     estimators = grid(net, learning_rate_init=[1e-3, 1e3], random_state=[0])
-    assert list(_fitted(RULE, batch_of(REGRESSOR, estimators, X, y, {"test": test}))) == [0]
+    assert list(_fitted(RULE, batch_of(estimators, X, y, test=test))) == [0]
     with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
         _alone(estimators[1], X, y)
 
@@ -200,7 +200,7 @@ def test_estimators_are_not_changed():
     """The given estimators stay unfitted."""
     X, y, test = _classes()
     estimators = grid(MLPClassifier(hidden_layer_sizes=(6,), max_iter=2), **AXES)
-    _fitted(RULE, batch_of(CLASSIFIER, estimators, X, y, {"test": test}))
+    _fitted(RULE, batch_of(estimators, X, y, test=test))
     assert not any(hasattr(one, "coefs_") for one in estimators)
 
 
@@ -226,19 +226,19 @@ def test_sparse_rows_and_large_batches_are_left_alone():
     X, y, test = _classes()
     estimators = grid(MLPClassifier(max_iter=2), **AXES)
     with pytest.raises(CannotFuse, match="sparse"):
-        next(RULE.run(batch_of(CLASSIFIER, estimators, scipy.sparse.csr_array(X), y, {"test": test})))
+        next(RULE.run(batch_of(estimators, scipy.sparse.csr_array(X), y, test=test)))
     estimators = grid(MLPClassifier(max_iter=2, batch_size=500), **AXES)
     with pytest.raises(CannotFuse, match="batch_size"):
-        next(RULE.run(batch_of(CLASSIFIER, estimators, X, y, {"test": test})))
+        next(RULE.run(batch_of(estimators, X, y, test=test)))
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"solver": "lbfgs"}, "'lbfgs'"),
-        ({"early_stopping": True}, "early stopping"),
-        ({"loss": "poisson"}, "'poisson'"),
-        ({"verbose": True}, "printed"),
+        ({"solver": "lbfgs"}, "solver=lbfgs"),
+        ({"early_stopping": True}, "early_stopping=True"),
+        ({"loss": "poisson"}, "loss=poisson"),
+        ({"verbose": True}, "prints"),
         ({"random_state": None}, "random_state"),
         ({"batch_size": 151}, "batch_size"),
     ],
@@ -280,7 +280,7 @@ def test_scores_on_a_real_table():
     X, y = 20 * X, (y - y.mean()) / y.std()
     net = MLPRegressor(hidden_layer_sizes=(12,), max_iter=80)
     estimators = grid(net, learning_rate_init=[1e-3, 1e-2, 5e-2], random_state=[0, 1, 2, 3])
-    found = _fitted(RULE, batch_of(REGRESSOR, estimators, X[:350], y[:350], {"test": X[350:]}))
+    found = _fitted(RULE, batch_of(estimators, X[:350], y[:350], test=X[350:]))
     gaps = [
         abs(net.score(X[350:], y[350:]) - _alone(estimators[at], X[:350], y[:350]).score(X[350:], y[350:]))
         for at, net in found.items()
@@ -289,7 +289,7 @@ def test_scores_on_a_real_table():
     assert max(gaps) < 0.05
 
 
-class TestNetsSuite(FusionSuite):
+class TestNetsBatched(FusionSuite):
     """The suite for fusion rules."""
 
     rule = RULE

@@ -10,7 +10,7 @@ import scipy.sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.datasets import load_diabetes, load_digits, make_classification, make_regression
 from sklearn.linear_model import Ridge, RidgeClassifier
-from tests.families.fusion.compared import alone, assert_same, batch_of, fused, grid
+from tests.families.fusion.side_by_side import CLOSE, alone, assert_all_fused_as_alone, batch_of, fused, grid
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse
@@ -42,7 +42,7 @@ def test_regression_agrees(alphas, solver, fit_intercept, shape):
     """Every alpha gives the stand-alone answers, for tall and wide rows."""
     X, y, test = _regression(*shape)
     estimators = grid(Ridge(solver=solver, fit_intercept=fit_intercept), alpha=alphas)
-    assert_same(RULE, batch_of(REGRESSOR, estimators, X, y, {"test": test}))
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X, y, test=test), within=CLOSE)
 
 
 @pytest.mark.parametrize("solver", ["auto", "svd"])
@@ -50,7 +50,7 @@ def test_regression_agrees(alphas, solver, fit_intercept, shape):
 def test_few_alphas_agree_bit_for_bit(solver, shape):
     """Few alphas are solved from shared products exactly as scikit-learn does."""
     X, y, test = _regression(*shape)
-    assert_same(RULE, batch_of(REGRESSOR, grid(Ridge(solver=solver), alpha=FEW), X, y, {"test": test}), within=0)
+    assert_all_fused_as_alone(RULE, batch_of(grid(Ridge(solver=solver), alpha=FEW), X, y, test=test))
 
 
 @pytest.mark.parametrize("alphas", [FEW, MANY])
@@ -59,7 +59,7 @@ def test_several_targets_agree(alphas, columns):
     """Targets with columns keep their shape, one column included."""
     X, y, test = _regression()
     Y = np.column_stack([y, X[:, 0], X[:, 1] - y])[:, :columns]
-    assert_same(RULE, batch_of(REGRESSOR, grid(Ridge(), alpha=alphas), X, Y, {"test": test}))
+    assert_all_fused_as_alone(RULE, batch_of(grid(Ridge(), alpha=alphas), X, Y, test=test), within=CLOSE)
 
 
 @pytest.mark.parametrize("alphas", [FEW, MANY])
@@ -69,7 +69,7 @@ def test_classification_agrees(alphas, k, class_weight):
     """Labels are equal and decision values agree, for two classes and more."""
     X, y, test = _classes(k)
     estimators = grid(RidgeClassifier(class_weight=class_weight), alpha=alphas)
-    assert_same(RULE, batch_of(CLASSIFIER, estimators, X, y, {"test": test}))
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X, y, test=test), within=CLOSE)
 
 
 def test_words_are_predicted_as_words():
@@ -78,46 +78,45 @@ def test_words_are_predicted_as_words():
     words = np.array(["low", "mid", "high"])[y]
     weights = {"low": 1.0, "mid": 2.0, "high": 0.5}
     estimators = grid(RidgeClassifier(class_weight=weights), alpha=MANY)
-    assert_same(RULE, batch_of(CLASSIFIER, estimators, X, words, {"test": test}))
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X, words, test=test), within=CLOSE)
 
 
 def test_a_missing_class_and_a_single_class_work():
     """Rows of a fold without one of the classes, or with one class only, are fitted like any others."""
     X, y, test = _classes(4)
-    assert_same(
-        RULE, batch_of(CLASSIFIER, grid(RidgeClassifier(), alpha=MANY), X[y != 2], y[y != 2], {"test": test})
+    assert_all_fused_as_alone(
+        RULE, batch_of(grid(RidgeClassifier(), alpha=MANY), X[y != 2], y[y != 2], test=test), within=CLOSE
     )
-    assert_same(RULE, batch_of(CLASSIFIER, grid(RidgeClassifier(), alpha=MANY), X, y * 0 + 3, {"test": test}))
+    assert_all_fused_as_alone(
+        RULE, batch_of(grid(RidgeClassifier(), alpha=MANY), X, y * 0 + 3, test=test), within=CLOSE
+    )
 
 
 def test_labels_in_columns_agree():
     """Several labels for each row are predicted by scikit-learn's own estimator."""
     X, y, test = _classes(4)
     Y = np.column_stack([y > 1, y % 2 == 0]).astype(int)
-    assert_same(RULE, batch_of(CLASSIFIER, grid(RidgeClassifier(), alpha=MANY), X, Y, {"test": test}))
+    assert_all_fused_as_alone(RULE, batch_of(grid(RidgeClassifier(), alpha=MANY), X, Y, test=test), within=CLOSE)
 
 
 @pytest.mark.parametrize(
-    ("estimator", "path"),
-    [
-        (Ridge(), REGRESSOR),
-        (RidgeClassifier(), CLASSIFIER),
-        (RidgeClassifier(class_weight={0: 0.3, 1: 0.7, 2: 1.1}), CLASSIFIER),
-    ],
+    "estimator", [Ridge(), RidgeClassifier(), RidgeClassifier(class_weight={0: 0.3, 1: 0.7, 2: 1.1})]
 )
-def test_float32_agrees_bit_for_bit(estimator, path):
+def test_float32_agrees_bit_for_bit(estimator):
     """Rows of 32 bits are fitted with 32 bits, where only the same steps give the same answers."""
     X, y, test = _classes(3)
-    batch = batch_of(path, grid(estimator, alpha=MANY), X.astype(np.float32), y, {"test": test.astype(np.float32)})
-    assert_same(RULE, batch, within=0)
+    batch = batch_of(grid(estimator, alpha=MANY), X.astype(np.float32), y, test=test.astype(np.float32))
+    assert_all_fused_as_alone(RULE, batch)
 
 
-@pytest.mark.parametrize(("path", "estimator"), [(REGRESSOR, Ridge()), (CLASSIFIER, RidgeClassifier())])
-def test_whole_numbers_agree(path, estimator):
+@pytest.mark.parametrize("estimator", [Ridge(), RidgeClassifier()])
+def test_whole_numbers_agree(estimator):
     """Rows of whole numbers are converted as scikit-learn converts them."""
     X, y = load_digits(return_X_y=True)
     X = X.astype(np.int64)
-    assert_same(RULE, batch_of(path, grid(estimator, alpha=MANY), X[:300], y[:300], {"test": X[300:400]}))
+    assert_all_fused_as_alone(
+        RULE, batch_of(grid(estimator, alpha=MANY), X[:300], y[:300], test=X[300:400]), within=CLOSE
+    )
 
 
 def test_frames_and_column_order_agree():
@@ -125,9 +124,11 @@ def test_frames_and_column_order_agree():
     X, y, test = _regression()
     names = [f"c{j}" for j in range(X.shape[1])]
     frames = pd.DataFrame(X, columns=names), pd.DataFrame(test, columns=names)
-    assert_same(RULE, batch_of(REGRESSOR, grid(Ridge(), alpha=MANY), frames[0], y, {"test": frames[1]}))
-    batch = batch_of(REGRESSOR, grid(Ridge(), alpha=FEW), np.asfortranarray(X), y, {"test": test})
-    assert_same(RULE, batch, within=0)
+    assert_all_fused_as_alone(
+        RULE, batch_of(grid(Ridge(), alpha=MANY), frames[0], y, test=frames[1]), within=CLOSE
+    )
+    batch = batch_of(grid(Ridge(), alpha=FEW), np.asfortranarray(X), y, test=test)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 @pytest.mark.parametrize("alphas", [[0.0, 1e-14, 1e-9], list(np.logspace(-16, 2, 40))])
@@ -137,20 +138,20 @@ def test_bad_conditioning_leaves_no_difference(alphas, shape):
     X, y, test = _regression(*shape)
     wide = np.column_stack([X, X[:, 0], np.ones(len(X)), 1e6 * X[:, 1], X[:, 2] + 1e7])
     wide_test = np.column_stack([test, test[:, 0], np.ones(30), 1e6 * test[:, 1], test[:, 2] + 1e7])
-    batch = batch_of(REGRESSOR, grid(Ridge(), alpha=alphas), wide, y + 1e5, {"test": wide_test})
+    batch = batch_of(grid(Ridge(), alpha=alphas), wide, y + 1e5, test=wide_test)
     found = fused(RULE, batch)
     assert len(found) > 0.5 * len(alphas)
     for position, answers in found.items():
-        expected = alone(batch.estimators[position], batch)[("test", "predict")]
-        np.testing.assert_allclose(answers[("test", "predict")], expected, rtol=0, atol=1e-9 * y.std())
+        expected = alone(batch.estimators[position], batch).values["test", "predict"]
+        np.testing.assert_allclose(answers.values["test", "predict"], expected, rtol=0, atol=1e-9 * y.std())
 
 
 def test_doubtful_alphas_are_solved_exactly():
     """An alpha for which the bound is too large gives the very bits of scikit-learn."""
     X, y, test = _regression()
     X = X * np.logspace(0, 6, X.shape[1])
-    batch = batch_of(REGRESSOR, grid(Ridge(), alpha=[1e-9 * (k + 1) for k in range(20)]), X, y, {"test": test})
-    assert_same(RULE, batch, within=0)
+    batch = batch_of(grid(Ridge(), alpha=[1e-9 * (k + 1) for k in range(20)]), X, y, test=test)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_the_order_of_alphas_does_not_matter():
@@ -158,10 +159,10 @@ def test_the_order_of_alphas_does_not_matter():
     X, y, test = _regression()
     X, test = (rows * np.logspace(0, 3, rows.shape[1]) for rows in (X, test))
     estimators = grid(Ridge(), alpha=list(np.logspace(-6, 3, 30)))
-    forth = fused(RULE, batch_of(REGRESSOR, estimators, X, y, {"test": test}))
-    back = fused(RULE, batch_of(REGRESSOR, estimators[::-1], X, y, {"test": test}))
+    forth = fused(RULE, batch_of(estimators, X, y, test=test))
+    back = fused(RULE, batch_of(estimators[::-1], X, y, test=test))
     for position, answers in forth.items():
-        assert np.array_equal(answers[("test", "predict")], back[29 - position][("test", "predict")])
+        assert np.array_equal(answers.values["test", "predict"], back[29 - position].values["test", "predict"])
     assert next(iter(back)) == 29
 
 
@@ -171,10 +172,10 @@ def test_ties_between_classes_are_decided_as_alone():
     X = np.vstack([half, half[:, ::-1], half - 2])
     y = np.repeat([0, 1, 2], 4)
     tied = np.array([[t, t] for t in np.linspace(-1, 1, 21)])
-    assert_same(RULE, batch_of(CLASSIFIER, grid(RidgeClassifier(), alpha=MANY), X, y, {"test": tied}))
+    assert_all_fused_as_alone(RULE, batch_of(grid(RidgeClassifier(), alpha=MANY), X, y, test=tied), within=CLOSE)
     signs = np.array([[1.0, 2.0], [-1.0, -2.0], [0.5, 0.1], [-0.5, -0.1]])
-    batch = batch_of(CLASSIFIER, grid(RidgeClassifier(), alpha=MANY), signs, [1, 0, 1, 0], {"test": signs * 0})
-    assert_same(RULE, batch)
+    batch = batch_of(grid(RidgeClassifier(), alpha=MANY), signs, [1, 0, 1, 0], test=signs * 0)
+    assert_all_fused_as_alone(RULE, batch, within=CLOSE)
     assert all(isinstance(source, FittedSource) for _, source in RULE.run(batch))
 
 
@@ -191,7 +192,7 @@ def test_singular_products_warn_as_alone():
     X, y, test = _regression()
     X = X * np.array([1e-10] + [1.0] * 7)
     estimators = grid(Ridge(), alpha=[1e-17, 2e-17])
-    batch = batch_of(REGRESSOR, estimators, X, y, {"test": test})
+    batch = batch_of(estimators, X, y, test=test)
     with pytest.warns(LinAlgWarning):
         estimators[0].fit(X, y)
     with pytest.warns(LinAlgWarning):
@@ -203,38 +204,47 @@ def test_well_conditioned_alphas_warn_of_nothing():
     X, y, test = _regression()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(list(RULE.run(batch_of(REGRESSOR, grid(Ridge(), alpha=MANY), X, y, {"test": test})))) == 40
+        assert len(list(RULE.run(batch_of(grid(Ridge(), alpha=MANY), X, y, test=test)))) == 40
 
 
 def test_one_row_and_no_rows_to_answer():
     """A fold of two rows and an empty set do no harm."""
     X, y, test = _regression()
-    assert_same(RULE, batch_of(REGRESSOR, grid(Ridge(), alpha=MANY), X[:2], y[:2], {"test": test}))
-    assert len(fused(RULE, batch_of(REGRESSOR, grid(Ridge(), alpha=MANY), X, y, {}))) == len(MANY)
+    assert_all_fused_as_alone(RULE, batch_of(grid(Ridge(), alpha=MANY), X[:2], y[:2], test=test), within=CLOSE)
+    assert len(
+        fused(
+            RULE,
+            batch_of(
+                grid(Ridge(), alpha=MANY),
+                X,
+                y,
+            ),
+        )
+    ) == len(MANY)
 
 
 def test_a_constant_target_agrees():
     """A target without spread has no tolerance: it is solved exactly."""
     X, y, test = _regression()
-    batch = batch_of(REGRESSOR, grid(Ridge(), alpha=MANY), X, y * 0 + 3.7, {"test": test})
-    assert_same(RULE, batch, within=0)
+    batch = batch_of(grid(Ridge(), alpha=MANY), X, y * 0 + 3.7, test=test)
+    assert_all_fused_as_alone(RULE, batch)
 
 
 def test_sparse_rows_are_left_alone():
     """Sparse rows have solvers of their own."""
     X, y, test = _regression()
     with pytest.raises(CannotFuse, match="sparse"):
-        next(RULE.run(batch_of(REGRESSOR, grid(Ridge(), alpha=FEW), scipy.sparse.csr_array(X), y, {"test": test})))
+        next(RULE.run(batch_of(grid(Ridge(), alpha=FEW), scipy.sparse.csr_array(X), y, test=test)))
     with pytest.raises(CannotFuse, match="sparse"):
-        next(RULE.run(batch_of(REGRESSOR, grid(Ridge(), alpha=FEW), X, y, {"test": scipy.sparse.csr_array(test)})))
+        next(RULE.run(batch_of(grid(Ridge(), alpha=FEW), X, y, test=scipy.sparse.csr_array(test))))
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"solver": "lsqr"}, "solver 'lsqr'"),
-        ({"solver": "sag"}, "solver 'sag'"),
-        ({"positive": True}, "positive"),
+        ({"solver": "lsqr"}, "solver=lsqr"),
+        ({"solver": "sag"}, "solver=sag"),
+        ({"positive": True}, "positive=True"),
         ({"alpha": [1.0, 2.0]}, "each target"),
     ],
 )
@@ -247,7 +257,7 @@ def test_large_orders_are_refused():
     """The shared matrix is bounded by the smaller side of the rows."""
     params = Ridge().get_params()
     assert RULE.refuses(REGRESSOR, params, FitSize(n_rows=10**6, n_columns=4000, n_classes=0)) is None
-    assert "4096" in (RULE.refuses(REGRESSOR, params, FitSize(n_rows=5000, n_columns=5000, n_classes=0)) or "")
+    assert "4,096" in (RULE.refuses(REGRESSOR, params, FitSize(n_rows=5000, n_columns=5000, n_classes=0)) or "")
 
 
 def test_groups_differ_in_all_but_alpha():
@@ -270,10 +280,10 @@ def test_diabetes_agrees_for_all_alphas():
     """A small real table with a long list of alphas."""
     X, y = load_diabetes(return_X_y=True)
     estimators = grid(Ridge(), alpha=list(np.logspace(-6, 6, 100)))
-    assert_same(RULE, batch_of(REGRESSOR, estimators, X[:350], y[:350], {"test": X[350:]}))
+    assert_all_fused_as_alone(RULE, batch_of(estimators, X[:350], y[:350], test=X[350:]), within=CLOSE)
 
 
-class TestRidgeSuite(FusionSuite):
+class TestRidge(FusionSuite):
     """The suite for fusion rules."""
 
     rule = RULE

@@ -28,7 +28,7 @@ KEPT = (0, 1, 2, 5, 11, 12, "all")
 PERCENT = (0, 5, 10, 33.3, 50, 99, 100)
 
 
-class TestBestConformance(FusionSuite):
+class TestKBest(FusionSuite):
     """Numbers of columns are held to the law of fusion rules."""
 
     rule = BEST
@@ -37,7 +37,7 @@ class TestBestConformance(FusionSuite):
     invalid: Mapping[str, Any] = {"k": -1}
 
 
-class TestShareConformance(FusionSuite):
+class TestPercentile(FusionSuite):
     """Shares of the columns are held to the law of fusion rules."""
 
     rule = SHARE
@@ -60,8 +60,8 @@ def test_columns_are_equal(function):
     """Every number and every share of columns keeps the columns that a fit alone keeps."""
     X, y, new = rows()
     for rule, estimators in (
-        (BEST, grid(SelectKBest(function), {"k": KEPT})),
-        (SHARE, grid(SelectPercentile(function), {"percentile": PERCENT})),
+        (BEST, grid(SelectKBest(function), k=KEPT)),
+        (SHARE, grid(SelectPercentile(function), percentile=PERCENT)),
     ):
         answered = assert_transformed_as_alone(rule, batch_of(estimators, X, y, new=new))
         assert answered == set(range(len(estimators)))
@@ -74,7 +74,7 @@ def test_other_kinds_of_arrays(kind, order):
     X, y, new = rows()
     X, new = (np.asarray(each.astype(kind), order=order) for each in (X, new))
     labels = np.array(["low", "mid", "top"])[y]
-    estimators = grid(SelectKBest(), {"k": (1, 5)})
+    estimators = grid(SelectKBest(), k=(1, 5))
     assert len(assert_transformed_as_alone(BEST, batch_of(estimators, X, labels, new=new))) == 2
 
 
@@ -82,7 +82,7 @@ def test_warnings_are_given_for_every_member():
     """A constant column is warned of once in every fit, and so it is here."""
     X, y, _ = rows()
     X[:, 0] = 1.0
-    batch = batch_of(grid(SelectKBest(), {"k": (2, 3)}), X, y)
+    batch = batch_of(grid(SelectKBest(), k=(2, 3)), X, y)
     with warnings.catch_warnings(record=True) as alone:
         warnings.simplefilter("always")
         for estimator in batch.estimators:
@@ -97,7 +97,7 @@ def test_warnings_are_given_for_every_member():
 def test_more_columns_than_there_are_is_left_alone():
     """The warning of too large a number belongs to a fit alone."""
     X, y, new = rows()
-    estimators = grid(SelectKBest(), {"k": (3, 13)})
+    estimators = grid(SelectKBest(), k=(3, 13))
     assert assert_transformed_as_alone(BEST, batch_of(estimators, X, y, new=new)) == {0}
     assert list(BEST.run(batch_of(estimators[1:], X, y))) == []
 
@@ -106,14 +106,14 @@ def test_scores_that_are_missing():
     """A column without a score comes last, as it does alone."""
     X, y, new = rows()
     X[:, 1] = 0.0
-    estimators = grid(SelectKBest(chi2), {"k": (1, 11, 12)})
+    estimators = grid(SelectKBest(chi2), k=(1, 11, 12))
     assert len(assert_transformed_as_alone(BEST, batch_of(estimators, X, y, new=new))) == 3
 
 
 def test_sparse_rows():
     """Sparse rows are scored and cut like others."""
     X, y, _ = rows()
-    estimators = grid(SelectKBest(chi2), {"k": (1, 4)})
+    estimators = grid(SelectKBest(chi2), k=(1, 4))
     for (_, kept, _), estimator in zip(
         BEST.run(batch_of(estimators, sparse.csr_array(X), y)), estimators, strict=True
     ):

@@ -16,17 +16,17 @@ from manyfit.contracts.fusion import Batch
 from manyfit.families.fusion import svm_smo
 from manyfit.families.fusion.pairwise import pairs_of
 from manyfit.families.fusion.svm import training_of
-from manyfit.families.fusion.svm_smo import Block, OwnSolver, Path, blocks_of
+from manyfit.families.fusion.svm_smo import Block, Path, SmoRule, blocks_of
 from manyfit.testing.fusion import FusionSuite, Sample
 from manyfit.testing.tables import KINDS
 
 pytest.importorskip("numba")
 
-RULE = OwnSolver()
+RULE = SmoRule()
 SIZE = FitSize(n_rows=100, n_columns=5, n_classes=3)
 
 
-class TestSuite(FusionSuite):
+class TestSvmSmo(FusionSuite):
     """The rule beside scikit-learn, within the tolerance at which libsvm stops."""
 
     rule = RULE
@@ -57,7 +57,7 @@ def _classes(n=150, k=3, seed=0):
 def test_digits_agree(kernel):
     """On digits every predicted class is libsvm's."""
     X, y = load_digits(return_X_y=True)
-    estimators = grid(SVC(kernel=kernel, gamma=0.001), {"C": [0.1, 1.0, 100.0]})
+    estimators = grid(SVC(kernel=kernel, gamma=0.001), C=[0.1, 1.0, 100.0])
     batch = Batch(path="sklearn.svm:SVC", estimators=estimators, X=X[:600], y=y[:600], sets={"test": X[600:]})
     for position, source in RULE.run(batch):
         alone = clone(estimators[position]).fit(X[:600], y[:600]).predict(X[600:])
@@ -67,7 +67,7 @@ def test_digits_agree(kernel):
 def test_it_takes_libsvms_steps():
     """Without shrinking libsvm needs as many iterations: the working sets are chosen alike."""
     X, y, test = _classes()
-    estimators = grid(SVC(shrinking=False), {"C": [0.1, 1.0, 30.0]})
+    estimators = grid(SVC(shrinking=False), C=[0.1, 1.0, 30.0])
     for position, source in RULE.run(batch_of(estimators, X, y, test=test)):
         alone = clone(estimators[position]).fit(X, y)
         found = source.functions["predict"].__self__.fitted()
@@ -133,6 +133,7 @@ def test_without_numba_it_is_refused(monkeypatch):
     assert 'pip install "manyfit[numba]"' in RULE.refuses("sklearn.svm:SVC", SVC().get_params(), SIZE)
 
 
+@pytest.mark.slow
 def test_asking_does_not_import_numba():
     """Planning stays quick: refusals, groups and costs do not load a compiler."""
     code = (

@@ -72,14 +72,14 @@ def test_classes(params):
     for target in (y, (y == 1).astype(int)):
         if params.get("objective") and target is not y:
             continue
-        estimators = grid(classifier(**params), ROUNDS)
+        estimators = grid(classifier(**params), **ROUNDS)
         assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, target, other=other))) == 4
 
 
 def test_weights_of_the_second_class():
     """The weight of the second of two classes is kept."""
     X, y, other = flowers()
-    estimators = grid(classifier(scale_pos_weight=3.0), ROUNDS)
+    estimators = grid(classifier(scale_pos_weight=3.0), **ROUNDS)
     assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, (y == 1).astype(int), other=other))) == 4
 
 
@@ -88,7 +88,7 @@ def test_warnings_of_the_fit_are_given_for_each():
     X, y, _ = flowers()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for n_seen, _ in enumerate(RULE.run(batch_of(grid(classifier(scale_pos_weight=3.0), ROUNDS), X, y)), 1):
+        for n_seen, _ in enumerate(RULE.run(batch_of(grid(classifier(scale_pos_weight=3.0), **ROUNDS), X, y)), 1):
             assert ["scale_pos_weight" in str(one.message) for one in caught] == [True] * n_seen
 
 
@@ -99,14 +99,14 @@ def test_numbers(params):
     """Objectives with leaves of their own, and zeros that stand for what is missing."""
     X, y, other = patients()
     X, other = np.where(X < 0, 0.0, X), np.where(other < 0, 0.0, other)
-    estimators = grid(regressor(**params), ROUNDS)
+    estimators = grid(regressor(**params), **ROUNDS)
     assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 4
 
 
 def test_no_number_is_the_default_of_the_library():
     """A number of None is the hundred rounds that the library takes."""
     X, y, other = patients()
-    estimators = grid(regressor(max_depth=2), {"n_estimators": [None, 3, 100]})
+    estimators = grid(regressor(max_depth=2), n_estimators=[None, 3, 100])
     assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 3
 
 
@@ -121,9 +121,9 @@ def test_no_number_is_the_default_of_the_library():
         ({"objective": len}, "objective"),
         ({"eval_metric": len}, "eval_metric"),
         ({"eval_metric": ["rmse", len]}, "eval_metric"),
-        ({"n_estimators": 0}, "n_estimators is 0"),
-        ({"n_estimators": 10.0}, "n_estimators is 10.0"),
-        ({"n_estimators": True}, "n_estimators is True"),
+        ({"n_estimators": 0}, "n_estimators=0 is no"),
+        ({"n_estimators": 10.0}, "n_estimators=10.0 is no"),
+        ({"n_estimators": True}, "n_estimators=True is no"),
         ({"random_state": np.random.RandomState(0)}, "random_state"),
         ({"num_boost_round": 7}, "num_boost_round"),
         ({"process_type": "update"}, "process_type"),
@@ -155,14 +155,14 @@ def test_labels_that_are_no_codes_are_left_alone():
     """The library refuses texts as classes: each fit alone says so."""
     X, y, _ = flowers()
     with pytest.raises(CannotFuse, match="ValueError"):
-        list(RULE.run(batch_of(grid(classifier(), ROUNDS), X, np.array(["a", "b", "c"])[y])))
+        list(RULE.run(batch_of(grid(classifier(), **ROUNDS), X, np.array(["a", "b", "c"])[y])))
 
 
 def test_several_targets_are_left_alone():
     """A target with columns is refused."""
     X, y, _ = patients()
     with pytest.raises(CannotFuse, match="several columns"):
-        list(RULE.run(batch_of(grid(regressor(), ROUNDS), X, np.c_[y, y])))
+        list(RULE.run(batch_of(grid(regressor(), **ROUNDS), X, np.c_[y, y])))
 
 
 def test_training_that_stops_is_left_alone():
@@ -175,4 +175,4 @@ def test_training_that_stops_is_left_alone():
 
     X, y, _ = patients()
     with pytest.raises(CannotFuse, match="stopped after 3 of 8"):
-        list(RULE.run(batch_of(grid(regressor(callbacks=[Stop()]), ROUNDS), X, y)))
+        list(RULE.run(batch_of(grid(regressor(callbacks=[Stop()]), **ROUNDS), X, y)))

@@ -6,7 +6,7 @@ likelihoods of many fits are computed in one go, with the operations and the mem
 """
 
 import copy
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,10 +15,10 @@ import numpy as np
 from sklearn.base import clone
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
 from manyfit.families.fusion.echoes import heard, repeat
 from manyfit.families.fusion.ratios import sums_of_ratios
-from manyfit.families.fusion.sources import ComputedSource
+from manyfit.families.fusion.sources import ComputedSource, predicted_by_largest
 from manyfit.families.fusion.tokens import token
 
 GAUSSIAN = "sklearn.naive_bayes:GaussianNB"
@@ -29,13 +29,20 @@ _SECONDS_A_NUMBER = 2e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GaussianRule:
-    """Gaussian naive Bayes fits that differ in how much is added to the variances."""
+class BayesRule:
+    """
+    Naive Bayes fits that differ only in how what was counted or measured is smoothed.
 
-    name: str = "gaussian-bayes"
-    covers: frozenset[str] = frozenset({GAUSSIAN})
-    axes: tuple[str, ...] = ("var_smoothing",)
-    shares: str = "means, variances and squared distances for all var_smoothing"
+    Exact because smoothing comes after counting and measuring: the rest is computed with the operations of
+    scikit-learn, in its order. Fits with a smoothing that scikit-learn does not accept, or (Gaussian) with a
+    class without prior probability or variances that are zero or not finite, are fitted alone.
+    """
+
+    name: str
+    covers: frozenset[str]
+    axes: tuple[str, ...]
+    shares: str
+    answers: Callable[[Batch, Sequence[str]], Iterator[tuple[int, Source]]]
     guarantee: Guarantee = Guarantee.EXACT
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
@@ -46,65 +53,47 @@ class GaussianRule:
         return token(path, params, self.axes)
 
     def cost_seconds(self, path: str, members: Sequence[Params], alone: Sequence[float], size: FitSize) -> float:
-        return _cost(alone, size)
+        numbers = size.n_rows * size.n_columns * max(size.n_classes, 1)
+        each = min(_SECONDS_A_FIT + _SECONDS_A_NUMBER * numbers, *alone)
+        return max(alone) + each * (len(alone) - 1)
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
-        unsmoothed, warned = heard(clone(batch.estimators[0]).set_params(var_smoothing=0.0).fit, batch.X, batch.y)
-        if np.any(unsmoothed.class_prior_ <= 0):
-            raise CannotFuse("a class has no prior probability")
-        checked = {name: _Checked(unsmoothed, rows) for name, rows in batch.sets.items()}
-        variances = _variances(unsmoothed, batch)
-        smallest = np.cbrt(np.finfo(variances.dtype).tiny)  # less would overflow, and warn, in some fits only
-        usable = np.all((variances > smallest) & np.isfinite(variances), axis=(1, 2))
-        for some in _parts(np.flatnonzero(usable).tolist(), unsmoothed.theta_.shape[1] * max(_longest(batch), 1)):
-            block = _Block(unsmoothed, variances[some], checked)
-            for place, position in enumerate(some):
-                repeat(warned)
-                yield position, block.source(place)
+        yield from self.answers(batch, self.axes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountingRule:
-    """Naive Bayes fits of counts that differ in their smoothing and in the use of prior probabilities."""
-
-    name: str = "counting-bayes"
-    covers: frozenset[str] = COUNTING
-    axes: tuple[str, ...] = ("alpha", "fit_prior", "norm")
-    shares: str = "the counts of all columns by class for all smoothing"
-    guarantee: Guarantee = Guarantee.EXACT
-    proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
-
-    def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
-        return None
-
-    def group(self, path: str, params: Params) -> Hashable:
-        return token(path, params, self.axes)
-
-    def cost_seconds(self, path: str, members: Sequence[Params], alone: Sequence[float], size: FitSize) -> float:
-        return _cost(alone, size)
-
-    def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
-        counted, warned = heard(clone(batch.estimators[0]).set_params(alpha=1.0).fit, batch.X, batch.y)
-        checked = {name: _Checked(counted, rows) for name, rows in batch.sets.items()}
-        for position, estimator in enumerate(batch.estimators):
-            part = copy.copy(counted)
-            for axis in self.axes:
-                if hasattr(part, axis):
-                    setattr(part, axis, getattr(estimator, axis))
-            try:
-                alpha = part._check_alpha()
-            except ValueError:  # it is scikit-learn's to raise, in the fit alone
-                continue
+def _smoothed_variances(batch: Batch, axes: Sequence[str]) -> Iterator[tuple[int, Source]]:
+    """Add each `var_smoothing` to the variances of one fit, and answer for many fits in one go."""
+    unsmoothed, warned = heard(clone(batch.estimators[0]).set_params(var_smoothing=0.0).fit, batch.X, batch.y)
+    if np.any(unsmoothed.class_prior_ <= 0):
+        raise CannotFuse("a class has no prior probability")
+    checked = {name: _Checked(unsmoothed, rows) for name, rows in batch.sets.items()}
+    variances = _variances(unsmoothed, batch)
+    smallest = np.cbrt(np.finfo(variances.dtype).tiny)  # less would overflow, and warn, in some fits only
+    usable = np.all((variances > smallest) & np.isfinite(variances), axis=(1, 2))
+    for some in _parts(np.flatnonzero(usable).tolist(), unsmoothed.theta_.shape[1] * max(_longest(batch), 1)):
+        block = _Block(unsmoothed, variances[some], checked)
+        for place, position in enumerate(some):
             repeat(warned)
-            part._update_feature_log_prob(alpha)
-            part._update_class_log_prior(class_prior=part.class_prior)
-            yield position, _counting_source(part, checked)
+            yield position, block.source(place)
 
 
-def _cost(alone: Sequence[float], size: FitSize) -> float:
-    numbers = size.n_rows * size.n_columns * max(size.n_classes, 1)
-    each = min(_SECONDS_A_FIT + _SECONDS_A_NUMBER * numbers, *alone)
-    return max(alone) + each * (len(alone) - 1)
+def _smoothed_counts(batch: Batch, axes: Sequence[str]) -> Iterator[tuple[int, Source]]:
+    """Smooth the counts of one fit for each of the others."""
+    counted, warned = heard(clone(batch.estimators[0]).set_params(alpha=1.0).fit, batch.X, batch.y)
+    checked = {name: _Checked(counted, rows) for name, rows in batch.sets.items()}
+    for position, estimator in enumerate(batch.estimators):
+        part = copy.copy(counted)
+        for axis in axes:
+            if hasattr(part, axis):
+                setattr(part, axis, getattr(estimator, axis))
+        try:
+            alpha = part._check_alpha()
+        except ValueError:  # it is scikit-learn's to raise, in the fit alone
+            continue
+        repeat(warned)
+        part._update_feature_log_prob(alpha)
+        part._update_class_log_prior(class_prior=part.class_prior)
+        yield position, _counting_source(part, checked)
 
 
 class _Checked:
@@ -131,7 +120,7 @@ def _counting_source(part: Any, checked: Mapping[str, _Checked]) -> Source:
         return known[name]
 
     functions = {
-        "predict": lambda name: part.classes_[np.argmax(joint(name), axis=1)],
+        "predict": lambda name: predicted_by_largest(part.classes_, joint(name)),
         "predict_proba": lambda name: _normalised(joint(name), axis=1),
     }
     return ComputedSource(functions, classes=part.classes_)
@@ -223,4 +212,19 @@ def _normalised(joint: Any, axis: int) -> Any:
     return np.exp(joint - (np.log1p(rest) + np.log(n_largest) + largest))
 
 
-RULES = (GaussianRule(), CountingRule())
+RULES: tuple[Predicting, ...] = (
+    BayesRule(
+        name="gaussian-bayes",
+        covers=frozenset({GAUSSIAN}),
+        axes=("var_smoothing",),
+        shares="the means and variances of the classes",
+        answers=_smoothed_variances,
+    ),
+    BayesRule(
+        name="counting-bayes",
+        covers=COUNTING,
+        axes=("alpha", "fit_prior", "norm"),
+        shares="the counts of all columns by class",
+        answers=_smoothed_counts,
+    ),
+)

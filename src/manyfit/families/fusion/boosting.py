@@ -1,13 +1,9 @@
-"""
-Boosted trees of scikit-learn: a shorter run of stages is a prefix of a longer one.
-
-Each stage draws from one stream and builds on the stages before it, never on those to come. Early stopping
-looks at the stages to decide their number, so it is refused.
-"""
+"""Boosted trees of scikit-learn: a shorter run of stages is a prefix of a longer one."""
 
 import copy
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,9 +12,10 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.validation import validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import require_one_target
 from manyfit.families.fusion.prefixes import by_length, fitted, prefix_seconds, seed_refusal
-from manyfit.families.fusion.sources import METHODS
+from manyfit.families.fusion.sources import classes_of, methods_of
 from manyfit.families.fusion.tokens import token
 
 AUTO_STOPPING_ROWS = 10_000
@@ -62,11 +59,11 @@ class StagedSource:
 
     @property
     def classes(self) -> Any:
-        return getattr(self.estimator, "classes_", None)
+        return classes_of(self.estimator)
 
     @property
     def methods(self) -> Sequence[str]:
-        return tuple(name for name in METHODS if hasattr(self.estimator, name))
+        return methods_of(self.estimator)
 
     def answer(self, name: str, method: str) -> Any:
         climb = self.climbs[name]
@@ -77,7 +74,14 @@ class StagedSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedRule:
-    """Answers for fits with fewer stages from the fit with the most."""
+    """
+    Boosted trees with fewer stages are answered for by the first stages of the fit with the most.
+
+    Exact because each stage draws from one stream and builds on the stages before it, never on those to come.
+    Fits that stop early (`n_iter_no_change` of gradient boosting; `early_stopping` of histogram boosting, where
+    "auto" means above 10,000 rows), with `warm_start`, an `init` estimator, a loss that is an object, a
+    random_state that is no whole number, or several targets are fitted alone.
+    """
 
     name: str
     covers: frozenset[str]
@@ -101,9 +105,8 @@ class StagedRule:
         return prefix_seconds(alone, size)
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
-        if np.ndim(batch.y) != 1:
-            raise CannotFuse("the target has several columns")
-        lengths = list(by_length(batch.estimators, self.axes[0]))
+        require_one_target(batch)
+        lengths = by_length(batch.estimators, attrgetter(self.axes[0]))
         longest = fitted(batch.estimators[0], {self.axes[0]: lengths[-1][0]}, batch.X, batch.y)
         climbs = {name: Climb(longest.estimator, X, self.prepare, self.add) for name, X in batch.sets.items()}
         for n_stages, positions in lengths:
@@ -114,7 +117,7 @@ class StagedRule:
 
 def _gradient_refusal(params: Params, size: FitSize) -> str | None:
     if params.get("n_iter_no_change") is not None:
-        return f"n_iter_no_change={params['n_iter_no_change']} stops early, which decides the number of stages"
+        return f"n_iter_no_change={params['n_iter_no_change']} stops early: it decides the number of stages"
     if params.get("init") not in (None, "zero"):
         return "init is an estimator of its own, which may draw other numbers in each fit"
     return None
@@ -123,12 +126,11 @@ def _gradient_refusal(params: Params, size: FitSize) -> str | None:
 def _histogram_refusal(params: Params, size: FitSize) -> str | None:
     stopping = params.get("early_stopping")
     if stopping is False or (stopping == "auto" and size.n_rows <= AUTO_STOPPING_ROWS):
-        return (
-            None if isinstance(params.get("loss"), str) else "loss is an object, which may remember earlier fits"
-        )
+        loss = params.get("loss")
+        return None if isinstance(loss, str) else "loss is an object, which may remember earlier fits"
     if stopping == "auto":
-        return f'early_stopping="auto" stops early above {AUTO_STOPPING_ROWS:,} rows; set early_stopping=False'
-    return f"early_stopping={stopping} decides the number of stages"
+        return f"early_stopping=auto stops early above {AUTO_STOPPING_ROWS:,} rows: set it to False to share"
+    return f"early_stopping={stopping} stops early: it decides the number of stages"
 
 
 def _prepare_gradient(estimator: Any, X: Any) -> tuple[Any, Any]:
@@ -152,9 +154,9 @@ def _add_histogram(estimator: Any, rows: Any, raw: Any, stages: slice) -> None:
     estimator._predict_iterations(rows, estimator._predictors[stages], raw, False, _openmp_effective_n_threads())
 
 
-RULES = (
+RULES: tuple[Predicting, ...] = (
     StagedRule(
-        name="gradient_boosting",
+        name="gradient-boosting",
         covers=frozenset(f"sklearn.ensemble:GradientBoosting{kind}" for kind in ("Classifier", "Regressor")),
         axes=("n_estimators",),
         prepare=_prepare_gradient,
@@ -162,7 +164,7 @@ RULES = (
         refusal=_gradient_refusal,
     ),
     StagedRule(
-        name="histogram_boosting",
+        name="histogram-boosting",
         covers=frozenset(f"sklearn.ensemble:HistGradientBoosting{kind}" for kind in ("Classifier", "Regressor")),
         axes=("max_iter",),
         prepare=_prepare_histogram,

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.validation import check_array, validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import CLOSE_ENOUGH, Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import CLOSE_ENOUGH, Batch, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import memory_refusal, require_dense, require_dense_sets
 from manyfit.families.fusion.sources import ComputedSource, FittedSource
 from manyfit.families.fusion.tokens import token
 
@@ -73,7 +73,12 @@ class Products:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoordinateRule:
-    """Fits of one lasso or elastic net share their preparation, and the products of tall rows."""
+    """
+    Answers of fits on the rows themselves are equal bit for bit; those of fits on products agree within 1e-9.
+
+    Fits with `selection` random, with products of the user's own (`precompute`), on sparse rows, or on rows
+    of more than 512 MiB are fitted alone.
+    """
 
     name: str = "coordinate"
     covers: frozenset[str] = frozenset({LASSO, ELASTIC_NET})
@@ -84,12 +89,10 @@ class CoordinateRule:
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if params.get("selection") == "random":
-            return "coordinates are drawn at random"
+            return "selection=random draws the order of the coordinates"
         if not isinstance(params.get("precompute"), bool):
-            return "the products are given as an array"
-        if 8 * size.n_rows * size.n_columns > LARGEST_BYTES:
-            return "the centred rows take more than 512 MiB"
-        return None
+            return "precompute is an array of products"
+        return memory_refusal("the centred rows", 8 * size.n_rows * size.n_columns, LARGEST_BYTES)
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, params, self.axes)
@@ -114,15 +117,15 @@ class CoordinateRule:
                 yield position, answers_of(prepared, found, products.sets)
 
 
-RULES = (CoordinateRule(),)
+RULES: tuple[Predicting, ...] = (CoordinateRule(),)
 
 
 def prepare(batch: Batch) -> Prepared:
     """Validate and centre the training rows once, with scikit-learn's own steps in their order."""
     from sklearn.linear_model._base import _pre_fit
 
-    if scipy.sparse.issparse(batch.X) or any(scipy.sparse.issparse(rows) for rows in batch.sets.values()):
-        raise CannotFuse("sparse rows are not centred")
+    require_dense(batch)
+    require_dense_sets(batch.sets)
     template = clone(batch.estimators[0])
     X, y = validate_data(
         template,

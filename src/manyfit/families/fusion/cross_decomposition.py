@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
 from manyfit.families.fusion.echoes import Heard, heard
 from manyfit.families.fusion.sources import ComputedSource
 from manyfit.families.fusion.tokens import token
@@ -22,17 +22,22 @@ _SHARE_OF_A_FIT = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeastSquaresComponentsRule:
-    """Partial least squares regressions that differ in their number of components."""
+    """
+    Exact because a component depends only on those before it.
+
+    Fits with `copy` False, with more components than rows or columns, or beyond a component whose search gave
+    a warning are fitted alone.
+    """
 
     name: str = "pls-components"
     covers: frozenset[str] = frozenset({PATH})
     axes: tuple[str, ...] = ("n_components",)
-    shares: str = "the components of the fit that has the most"
+    shares: str = "the fit with the most components"
     guarantee: Guarantee = Guarantee.EXACT
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
-        return None if params["copy"] else "copy=False changes the rows"
+        return None if params["copy"] else "copy=False changes the rows that others need"
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, params, self.axes)
@@ -97,4 +102,4 @@ def _source(fitted: Any, coefficients: Any, rows: Mapping[str, _Centred]) -> Sou
     return ComputedSource({"predict": predict})
 
 
-RULES = (LeastSquaresComponentsRule(),)
+RULES: tuple[Predicting, ...] = (LeastSquaresComponentsRule(),)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import clone
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Transforming
+from manyfit.families.fusion.demands import require_dense
 from manyfit.families.fusion.echoes import Heard, heard, repeat
 from manyfit.families.fusion.tokens import token
 
@@ -23,26 +23,31 @@ _SHARE_OF_A_FIT = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentsRule:
-    """Fits of principal components that differ in their number."""
+    """
+    Exact because the solvers full and covariance_eigh find all components, whatever number of them is kept.
+
+    Fits with another solver ("auto" takes randomized for large tables and few components), with
+    `n_components` "mle" or a share of the variance, with `copy` False, or on sparse rows are fitted alone.
+    """
 
     name: str = "components"
     covers: frozenset[str] = frozenset({PATH})
     axes: tuple[str, ...] = ("n_components",)
-    shares: str = "one decomposition of the rows for all numbers of components"
+    shares: str = "one decomposition of the rows"
     guarantee: Guarantee = Guarantee.EXACT
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         wanted = params["n_components"]
         if wanted == "mle":
-            return 'n_components="mle" depends on the rows'
+            return "n_components=mle depends on the rows"
         if isinstance(wanted, float):
-            return "n_components as a share of the variance depends on the rows"
+            return "n_components is a share of the variance, which depends on the rows"
         if not params["copy"]:
-            return "copy=False changes the rows"
+            return "copy=False changes the rows that others need"
         solver = _solver(params["svd_solver"], wanted, size.n_rows, size.n_columns)
         if solver not in COMPLETE:
-            return f'svd_solver="{solver}" depends on the number of components'
+            return f"svd_solver={solver} depends on the number of components"
         return None
 
     def group(self, path: str, params: Params) -> Hashable:
@@ -52,8 +57,7 @@ class ComponentsRule:
         return max(alone) + _SHARE_OF_A_FIT * (sum(alone) - max(alone))
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Any, Mapping[str, Any]]]:
-        if issparse(batch.X):
-            raise CannotFuse("the rows are sparse")
+        require_dense(batch)
         for solver in COMPLETE:
             members = [
                 at for at, estimator in enumerate(batch.estimators) if _solved_by(estimator, batch.X) == solver
@@ -113,4 +117,4 @@ def _first(whole: Any, wanted: int) -> Any:
     return part
 
 
-RULES = (ComponentsRule(),)
+RULES: tuple[Transforming, ...] = (ComponentsRule(),)

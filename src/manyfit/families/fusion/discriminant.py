@@ -19,7 +19,8 @@ from sklearn.utils.extmath import softmax
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import memory_refusal
 from manyfit.families.fusion.echoes import heard, repeat
 from manyfit.families.fusion.sources import ComputedSource, predicted_by_largest
 from manyfit.families.fusion.tokens import token
@@ -32,26 +33,27 @@ _SECONDS_A_PRODUCT = 3e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShrinkageRule:
-    """Linear discriminant fits that differ in how far the covariance is shrunk."""
+    """
+    Fits with the solver svd, which shrinks nothing, with `shrinkage` "auto" or a `covariance_estimator`, with one
+    class only, or with covariances of more than 512 MiB are fitted alone.
+    """
 
     name: str = "shrinkage"
     covers: frozenset[str] = frozenset({PATH})
     axes: tuple[str, ...] = ("shrinkage",)
-    shares: str = "class means and covariances for all shrinkage"
+    shares: str = "the means and covariances of the classes"
     guarantee: Guarantee = Guarantee.EXACT
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if params["solver"] == "svd":
-            return 'solver="svd" takes no shrinkage'
+            return "solver=svd takes no shrinkage"
         if params["shrinkage"] == "auto":
-            return 'shrinkage="auto" depends on the rows'
+            return "shrinkage=auto depends on the rows"
         if params["covariance_estimator"] is not None:
             return "covariance_estimator computes the covariance in its own way"
         needed = 8 * max(size.n_classes, 1) * size.n_columns**2
-        if needed > LARGEST_BYTES:
-            return f"the covariances of all classes would take {needed / 2**20:.0f} MiB, more than 512"
-        return None
+        return memory_refusal("the covariances of all classes", needed, LARGEST_BYTES)
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, params, self.axes)
@@ -64,7 +66,7 @@ class ShrinkageRule:
         first = clone(batch.estimators[0]).set_params(solver="lsqr", shrinkage=None)
         shared, warned = heard(first.fit, batch.X, batch.y)
         if len(shared.classes_) < 2:
-            raise CannotFuse("there is one class only")
+            raise CannotFuse("there is only one class")
         scatter = _Scatter(shared, batch)
         rows = {name: _Rows(shared, given) for name, given in batch.sets.items()}
         for position, estimator in enumerate(batch.estimators):
@@ -174,4 +176,4 @@ def _source(line: _Line, rows: Mapping[str, _Rows]) -> Source:
     return ComputedSource(functions, classes=line.classes)
 
 
-RULES = (ShrinkageRule(),)
+RULES: tuple[Predicting, ...] = (ShrinkageRule(),)

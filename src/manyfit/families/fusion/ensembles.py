@@ -1,22 +1,21 @@
 """
 AdaBoost and bagging: fewer members are the first ones of many.
 
-Seeds are drawn one after the other, and a member of AdaBoost depends on those before it only. A shorter
-ensemble is a copy of the longest with fewer members, which answers with scikit-learn's own code; what each
-member answers for a set is computed once and remembered.
+A shorter ensemble is a copy of the longest with fewer members, which answers with scikit-learn's own code;
+what each member answers for a set is computed once and remembered.
 """
 
 import copy
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import require_one_target, several_jobs_refusal
 from manyfit.families.fusion.prefixes import by_length, fitted, prefix_seconds, seed_refusal
-from manyfit.families.fusion.sources import METHODS
+from manyfit.families.fusion.sources import METHODS, classes_of, methods_of
 from manyfit.families.fusion.tokens import token
 
 REMEMBERED_BYTES = 256 * 2**20
@@ -71,11 +70,11 @@ class MembersSource:
 
     @property
     def classes(self) -> Any:
-        return getattr(self.ensemble, "classes_", None)
+        return classes_of(self.ensemble)
 
     @property
     def methods(self) -> Sequence[str]:
-        return tuple(name for name in METHODS if hasattr(self.ensemble, name))
+        return methods_of(self.ensemble)
 
     def answer(self, name: str, method: str) -> Any:
         self.memory.name = name
@@ -84,7 +83,13 @@ class MembersSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersRule:
-    """Answers for ensembles with fewer members from the one with the most."""
+    """
+    Ensembles with fewer members are answered for by the first members of the one with the most.
+
+    Exact because members draw from one stream, one after the other, and a member of AdaBoost depends on those
+    before it only. Fits with several jobs, `warm_start`, `oob_score`, a random_state that is no whole number,
+    several targets, or warnings while the largest ensemble is fitted are fitted alone.
+    """
 
     name: str
     covers: frozenset[str]
@@ -95,13 +100,11 @@ class MembersRule:
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
-        if params.get("n_jobs") not in (None, 1):
-            return f"n_jobs is {params['n_jobs']}: each job adds up its own members, their number decides which"
         if params.get("warm_start"):
             return "warm_start continues an earlier fit"
         if params.get("oob_score"):
             return "oob_score scores each ensemble on the rows that its own members left out"
-        return seed_refusal(params)
+        return several_jobs_refusal(params, "each job adds up members of its own") or seed_refusal(params)
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, {**params, "estimator": described(params.get("estimator"))}, self.axes)
@@ -110,9 +113,8 @@ class MembersRule:
         return prefix_seconds(alone, size)
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
-        if np.ndim(batch.y) != 1:
-            raise CannotFuse("the target has several columns")
-        lengths = list(by_length(batch.estimators, "n_estimators"))
+        require_one_target(batch)
+        lengths = by_length(batch.estimators, attrgetter("n_estimators"))
         longest = fitted(batch.estimators[0], {"n_estimators": lengths[-1][0]}, batch.X, batch.y)
         if longest.warned:
             raise CannotFuse(
@@ -146,7 +148,7 @@ def _cut_bagged(ensemble: Any, n_members: int) -> None:
     ensemble.estimators_features_ = ensemble.estimators_features_[:n_members]
 
 
-RULES = (
+RULES: tuple[Predicting, ...] = (
     MembersRule(
         name="adaboost",
         covers=frozenset({"sklearn.ensemble:AdaBoostClassifier", "sklearn.ensemble:AdaBoostRegressor"}),

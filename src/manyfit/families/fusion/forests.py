@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import require_one_target, several_jobs_refusal
 from manyfit.families.fusion.prefixes import Fitted, fitted, prefix_seconds, prepared, seed_refusal
 from manyfit.families.fusion.sources import ComputedSource, predicted_by_largest
 from manyfit.families.fusion.tokens import token
@@ -37,7 +38,15 @@ Wanted = Mapping[Variant, Mapping[int, Sequence[int]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrownRule:
-    """Answers for trees, or forests of them, from the largest: its prefixes, its first leaves, its prunings."""
+    """
+    Smaller trees and forests are answered for by what is found of them inside the largest.
+
+    Exact because a forest draws the seeds of its trees one after the other, so a smaller forest is the first
+    trees of a larger; a tree with `max_leaf_nodes` grows best first, so fewer leaves are the first ones of
+    more; and pruning (`ccp_alpha`) starts from the whole tree. Trees with and without `max_leaf_nodes` are
+    grown apart. Fits with several jobs, `warm_start`, `oob_score`, a criterion that is an object, a
+    random_state that is no whole number, or several targets are fitted alone.
+    """
 
     name: str
     covers: frozenset[str]
@@ -47,8 +56,6 @@ class GrownRule:
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
-        if params.get("n_jobs") not in (None, 1):
-            return f"n_jobs is {params['n_jobs']}: threads add up the trees in the order in which they finish"
         if params.get("warm_start"):
             return "warm_start continues an earlier fit"
         if params.get("oob_score"):
@@ -56,7 +63,8 @@ class GrownRule:
         for name in ("criterion", "splitter"):
             if not isinstance(params.get(name, ""), str):
                 return f"{name} is an object, which may remember earlier fits"
-        return seed_refusal(params)
+        why = "trees are added up in the order in which threads finish them"
+        return several_jobs_refusal(params, why) or seed_refusal(params)
 
     def group(self, path: str, params: Params) -> Hashable:
         return (params.get("max_leaf_nodes") is None, token(path, params, self.axes))
@@ -70,8 +78,7 @@ class GrownRule:
         return prefix_seconds(alone, size) + trees * (TREE_SECONDS + ROW_SECONDS * size.n_rows)
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
-        if np.ndim(batch.y) != 1:
-            raise CannotFuse("the target has several columns")
+        require_one_target(batch)
         wanted = _wanted(batch.estimators)
         largest = _largest(batch, wanted, self.axes)
         check = () if hasattr(largest.estimator, "estimators_") else (True,)
@@ -220,7 +227,7 @@ def _source(estimator: Any, sums: Mapping[str, Any], n_trees: int) -> Source:
 _FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
 _TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
 
-RULES = (
+RULES: tuple[Predicting, ...] = (
     GrownRule(
         name="forests",
         covers=frozenset(f"sklearn.ensemble:{name}" for name in _FORESTS),

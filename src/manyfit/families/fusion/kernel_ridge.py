@@ -12,13 +12,13 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import clone
 from sklearn.metrics.pairwise import kernel_metrics
 from sklearn.utils.validation import validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import memory_refusal, require_dense
 from manyfit.families.fusion.sources import ComputedSource
 from manyfit.families.fusion.spectral import Answers, Path, Spectrum, along, worth_a_spectrum
 from manyfit.families.fusion.tokens import token
@@ -47,7 +47,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelRidgeRule:
-    """Alphas of one kernel ridge regression share its kernels."""
+    """
+    Answers agree within 1e-9: an alpha for which the eigendecomposition could not promise that is solved alone.
+
+    Fits with a kernel of the user's own or computed before (`precomputed`), with one alpha for each target,
+    on sparse rows, or with a kernel of more than 512 MiB (8,192 rows) are fitted alone.
+    """
 
     name: str = "kernel-ridge"
     covers: frozenset[str] = frozenset({KERNEL_RIDGE})
@@ -59,12 +64,10 @@ class KernelRidgeRule:
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         kernel = params.get("kernel")
         if not isinstance(kernel, str) or kernel not in kernel_metrics():
-            return "the kernel is the user's own"
+            return "the kernel is the user's own: only those of scikit-learn are shared"
         if not isinstance(params.get("alpha"), Real):
-            return "there is one alpha for each target"
-        if 8 * size.n_rows**2 > LARGEST_BYTES:
-            return f"the kernel of {size.n_rows} rows takes more than 512 MiB"
-        return None
+            return "alpha is a number for each target"
+        return memory_refusal(f"the kernel of {size.n_rows:,} rows", 8 * size.n_rows**2, LARGEST_BYTES)
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, params, self.axes)
@@ -87,13 +90,12 @@ class KernelRidgeRule:
             yield position, solved(prepared, batch, position)
 
 
-RULES = (KernelRidgeRule(),)
+RULES: tuple[Predicting, ...] = (KernelRidgeRule(),)
 
 
 def prepare(batch: Batch) -> Prepared:
     """Validate the training rows and compute their kernel, as scikit-learn's fit does."""
-    if scipy.sparse.issparse(batch.X):
-        raise CannotFuse("the rows are sparse")
+    require_dense(batch)
     template = clone(batch.estimators[0])
     X, y = validate_data(template, batch.X, batch.y, multi_output=True, y_numeric=True)
 

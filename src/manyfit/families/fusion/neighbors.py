@@ -15,7 +15,8 @@ from sklearn.base import clone
 from sklearn.neighbors._base import _get_weights
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import memory_refusal, require_one_target
 from manyfit.families.fusion.queries import Query
 from manyfit.families.fusion.sources import ComputedSource, predicted_by_largest
 from manyfit.families.fusion.tokens import token
@@ -38,30 +39,34 @@ _SHARE_OF_A_FIT = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeighborsRule:
-    """Fits of k neighbours that differ in their number and in uniform or distance weights."""
+    """
+    Fits with a metric or weights that are functions, with precomputed distances, with `p` below 1, with a metric
+    that a tree rounds more than ties allow, with several targets, or with neighbours of more than 512 MiB are
+    fitted alone.
+    """
 
     name: str = "neighbors"
     covers: frozenset[str] = frozenset({CLASSIFIER, REGRESSOR})
     axes: tuple[str, ...] = ("n_neighbors", "weights")
-    shares: str = "one query of the neighbours for all numbers of neighbours and weights"
+    shares: str = "one query with the largest number of neighbours"
     guarantee: Guarantee = Guarantee.EXACT
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if params["weights"] not in ("uniform", "distance", None):
-            return "weights is a function"
+            return "weights is a function, which may answer otherwise each time"
         if not isinstance(params["metric"], str):
-            return "metric is a function"
+            return "metric is a function, which may answer otherwise each time"
         if params["metric"] == "precomputed":
-            return 'metric="precomputed" takes distances instead of rows'
+            return "metric=precomputed takes distances instead of rows"
+        if params["n_neighbors"] is None or params["p"] is None:
+            return "n_neighbors and p must be numbers"
         if params["metric"] == "minkowski" and params["p"] < 1:
-            return "p below 1 is no distance"
+            return f"p={params['p']} is below 1 and gives no distance"
         if params["algorithm"] != "brute" and params["metric"] not in _SAFE_IN_TREES:
-            return f'a tree with metric="{params["metric"]}" may round more than ties allow'
+            return f"metric={params['metric']} may round more in a tree than ties allow"
         needed = size.n_rows * (params["n_neighbors"] + MARGIN) * _BYTES_A_NEIGHBOR
-        if needed > LARGEST_BYTES:
-            return f"the neighbours of all rows would take {needed / 2**20:.0f} MiB, more than 512"
-        return None
+        return memory_refusal("the neighbours of all rows", needed, LARGEST_BYTES)
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, params, self.axes)
@@ -70,8 +75,7 @@ class NeighborsRule:
         return max(alone) + _SHARE_OF_A_FIT * (sum(alone) - max(alone))
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
-        if np.ndim(batch.y) != 1:
-            raise CannotFuse("y has more than one column")
+        require_one_target(batch)
         for members in _by_method(batch):
             yield from _answers(batch, members)
 
@@ -214,4 +218,4 @@ def _adds_exactly(values: Any, k: int) -> bool:
     return bool(np.all(values == np.rint(values)) and np.abs(values).max() * k < limit)
 
 
-RULES = (NeighborsRule(),)
+RULES: tuple[Predicting, ...] = (NeighborsRule(),)

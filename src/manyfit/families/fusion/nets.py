@@ -14,13 +14,13 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, gen_batches, shuffle
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import require_dense
 from manyfit.families.fusion.nets_training import Nets, Problem, Shape
 from manyfit.families.fusion.sources import FittedSource
 from manyfit.families.fusion.tokens import token
@@ -34,7 +34,12 @@ FEWEST_NETS, MOST_NETS = 4, 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetsRule:
-    """Nets that differ in learning rate, penalty, momentum and seed are trained together."""
+    """
+    Nets that differ in learning rate, penalty, momentum and seed are trained together.
+
+    Fits with the solver lbfgs, `early_stopping`, a loss other than the squared error, `verbose`, a random_state
+    that is no whole number, a batch larger than the table, or sparse rows are fitted alone.
+    """
 
     name: str = "nets-batched"
     covers: frozenset[str] = frozenset({CLASSIFIER, REGRESSOR})
@@ -45,15 +50,15 @@ class NetsRule:
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if params.get("solver") not in ("adam", "sgd"):
-            return f"the solver {params.get('solver')!r} makes no steps in batches"
+            return f"solver={params.get('solver')} makes no steps in batches"
         if params.get("early_stopping"):
-            return "early stopping sets rows aside for every net"
+            return "early_stopping=True sets rows aside for every net"
         if params.get("loss", "squared_error") != "squared_error":
-            return f"the loss {params.get('loss')!r} is not batched"
+            return f"loss={params.get('loss')} is not computed in batches"
         if params.get("verbose"):
-            return "progress is printed for one net at a time"
+            return "verbose=True prints the progress of one net at a time"
         if not isinstance(params.get("random_state"), Integral):
-            return "random_state is no whole number"
+            return "random_state is no whole number: each fit would draw other numbers"
         if isinstance(params.get("batch_size"), Integral) and params["batch_size"] > size.n_rows:
             return "batch_size is larger than the number of rows"
         return None
@@ -76,7 +81,7 @@ class NetsRule:
                 yield position, FittedSource(fitted, batch.sets)
 
 
-RULES = (NetsRule(),)
+RULES: tuple[Predicting, ...] = (NetsRule(),)
 
 
 def hidden(sizes: Any) -> tuple[int, ...]:
@@ -86,8 +91,7 @@ def hidden(sizes: Any) -> tuple[int, ...]:
 
 def prepare(batch: Batch) -> tuple[Problem, Any]:
     """Validate rows and targets as scikit-learn's fit does; return the problem and what fit leaves behind."""
-    if scipy.sparse.issparse(batch.X):
-        raise CannotFuse("the rows are sparse")
+    require_dense(batch)
     template = clone(batch.estimators[0])
     X, y = template._validate_input(batch.X, batch.y, incremental=False, reset=True)
     Y = y.reshape(-1, 1) if y.ndim == 1 else y

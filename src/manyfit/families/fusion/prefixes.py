@@ -1,8 +1,8 @@
 """What rules share that answer for many fits from the longest of them: seeds, warnings, costs."""
 
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -11,7 +11,7 @@ from sklearn.base import clone
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse, Params
 from manyfit.families.family import SCORING_SECONDS
-from manyfit.families.fusion.sources import METHODS
+from manyfit.families.fusion.echoes import Heard, heard, repeat
 
 ANSWER_SECONDS = 1e-3
 """Answering for one more fit, and scoring it, for a few rows (two cores, one thread each)."""
@@ -22,7 +22,7 @@ def seed_refusal(params: Params) -> str | None:
     seed = params.get("random_state")
     if is_whole(seed):
         return None
-    return f"random_state is {_named(seed)}, not a whole number: each fit would draw other numbers"
+    return f"random_state is {_named(seed)}, no whole number: each fit would draw other numbers"
 
 
 def is_whole(value: Any) -> TypeGuard[int]:
@@ -39,12 +39,11 @@ class Fitted:
     """A fitted estimator and the warnings of its fit, which every fit that it stands for would have given."""
 
     estimator: Any
-    warned: Sequence[warnings.WarningMessage]
+    warned: Heard
 
     def warn_again(self) -> None:
         """Emit the warnings of the fit once more, on behalf of one of the fits."""
-        for each in self.warned:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        repeat(self.warned)
 
 
 def fitted(estimator: Any, changes: Params, X: Any, y: Any, **fit_params: Any) -> Fitted:
@@ -54,13 +53,10 @@ def fitted(estimator: Any, changes: Params, X: Any, y: Any, **fit_params: Any) -
     Raises `CannotFuse` when the fit fails: each fit alone has its own error.
     """
     made = clone(estimator).set_params(**changes)
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        try:
-            made.fit(X, y, **fit_params)
-        except Exception as error:
-            raise _unless_memory(error, "the fit with the most of them failed") from error
-    return Fitted(made, warned)
+    try:
+        return Fitted(*heard(partial(made.fit, **fit_params), X, y))
+    except Exception as error:
+        raise _unless_memory(error, "the fit with the most of them failed") from error
 
 
 def prepared(prepare: Callable[[Any], Any], sets: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,55 +71,15 @@ def _unless_memory(error: Exception, what: str) -> Exception:
     return error if isinstance(error, MemoryError) else CannotFuse(f"{what}: {type(error).__name__}: {error}")
 
 
-def by_length(estimators: Sequence[Any], axis: str) -> Iterator[tuple[int, Sequence[int]]]:
-    """Yield each value of *axis* and the positions of the estimators that have it, the smallest first."""
+def by_length(estimators: Sequence[Any], length: Callable[[Any], int]) -> Sequence[tuple[int, Sequence[int]]]:
+    """Return each *length* that estimators have and the positions of those that have it, the shortest first."""
     positions: dict[int, list[int]] = {}
     for position, estimator in enumerate(estimators):
-        positions.setdefault(int(getattr(estimator, axis)), []).append(position)
-    yield from sorted(positions.items())
+        positions.setdefault(int(length(estimator)), []).append(position)
+    return sorted(positions.items())
 
 
 def prefix_seconds(alone: Sequence[float], size: FitSize) -> float:
     """Return the seconds of the longest of the fits, and of answering and scoring the others from it."""
     scoring = ANSWER_SECONDS + SCORING_SECONDS * size.n_rows * max(size.n_classes, 1)
     return max(alone) + sum(min(scoring, seconds) for seconds in alone) - min(scoring, max(alone))
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixSource:
-    """The answers of a fitted estimator whose methods can stop early; `stop` are the keywords that say where."""
-
-    estimator: Any
-    sets: Mapping[str, Any]
-    stop: Params
-
-    @property
-    def classes(self) -> Any:
-        return getattr(self.estimator, "classes_", None)
-
-    @property
-    def methods(self) -> Sequence[str]:
-        return tuple(name for name in METHODS if hasattr(self.estimator, name))
-
-    def answer(self, name: str, method: str) -> Any:
-        return getattr(self.estimator, method)(self.sets[name], **self.stop)
-
-
-def rounds_refusal(params: Params, known: Collection[str], *, default: bool) -> str | None:
-    """
-    Return why the number of rounds of a boosting library may not be what `n_estimators` says, or None.
-
-    None stands for a default of the library where *default* is true. Parameters beyond *known* could give
-    the number under another name, stop early or schedule the learning rate.
-    """
-    rounds = params.get("n_estimators")
-    if not (is_whole(rounds) and rounds >= 1) and not (default and rounds is None):
-        return f"n_estimators is {rounds!r}, not a whole number of at least 1"
-    unknown = sorted(set(params) - set(known))
-    if unknown:
-        return f"{unknown[0]} is no parameter that the rule knows: it may change the number of rounds"
-    for name in ("objective", "eval_metric"):
-        value = params.get(name)
-        if any(callable(part) for part in (value if isinstance(value, (list, tuple)) else [value])):
-            return f"{name} is a function, which may remember earlier rounds"
-    return None if params.get("random_state") is None else seed_refusal(params)

@@ -18,7 +18,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import require_dense, require_dense_sets
 from manyfit.families.fusion.sources import ComputedSource, FittedSource, predicted_by_largest
 from manyfit.families.fusion.spectral import Answers, Path, Spectrum, along, worth_a_spectrum
 from manyfit.families.fusion.tokens import token
@@ -66,7 +67,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RidgeRule:
-    """Alphas of one ridge regression or classification share the products of its rows."""
+    """
+    Predicted classes are equal and numbers agree within 1e-9: what the bound does not promise is solved alone.
+
+    Fits with an iterative solver, with `positive`, with one alpha for each target, on sparse rows, or with more
+    than 4,096 rows and columns are fitted alone.
+    """
 
     name: str = "ridge"
     covers: frozenset[str] = frozenset({REGRESSOR, CLASSIFIER})
@@ -77,13 +83,13 @@ class RidgeRule:
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if params.get("solver") not in DIRECT:
-            return f"the solver {params.get('solver')!r} goes another way for every alpha"
+            return f"solver={params.get('solver')} goes another way for every alpha"
         if params.get("positive"):
-            return "positive coefficients are found step by step for every alpha"
+            return "positive=True finds coefficients step by step for every alpha"
         if not isinstance(params.get("alpha"), Real):
-            return "there is one alpha for each target"
+            return "alpha is a number for each target"
         if min(size.n_rows, size.n_columns) > LARGEST_ORDER:
-            return f"the shared matrix has more than {LARGEST_ORDER} rows"
+            return f"there are more than {LARGEST_ORDER:,} rows and columns"
         return None
 
     def group(self, path: str, params: Params) -> Hashable:
@@ -112,7 +118,7 @@ class RidgeRule:
                 yield position, found
 
 
-RULES = (RidgeRule(),)
+RULES: tuple[Predicting, ...] = (RidgeRule(),)
 
 
 def solver_of(estimator: Any) -> str:
@@ -124,8 +130,7 @@ def prepare(batch: Batch) -> Prepared:
     """Validate, centre and weight the training rows once, with scikit-learn's own steps in their order."""
     from sklearn.linear_model._base import _preprocess_data, _rescale_data
 
-    if scipy.sparse.issparse(batch.X):
-        raise CannotFuse("sparse rows have other solvers")
+    require_dense(batch)
     template = clone(batch.estimators[0])
     weights = None
     if batch.path == CLASSIFIER:
@@ -153,8 +158,7 @@ def prepare(batch: Batch) -> Prepared:
 
 def accepted_sets(template: Any, sets: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sets as `predict` would take them. Raises what it would raise."""
-    if any(scipy.sparse.issparse(rows) for rows in sets.values()):
-        raise CannotFuse("a set has sparse rows")
+    require_dense_sets(sets)
     return {name: validate_data(template, rows, reset=False) for name, rows in sets.items()}
 
 

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.feature_selection import chi2, f_classif, f_regression, r_regression
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, Guarantee, Params
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Transforming
 from manyfit.families.fusion.echoes import heard, repeat
 from manyfit.families.fusion.tokens import token
 
@@ -23,23 +23,29 @@ _SHARE_OF_A_FIT = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionRule:
-    """Selections of columns by the same scores that differ in how many columns they keep."""
+    """
+    Selections of columns by the same scores are made from scores that are computed once.
+
+    Exact where the scores are the same each time: `f_classif`, `f_regression`, `r_regression` and `chi2`. Fits
+    with another `score_func`, or that keep more columns than there are, are fitted alone.
+    """
 
     name: str
     covers: frozenset[str]
     axes: tuple[str, ...]
-    shares: str = "the scores of the columns for all numbers of columns kept"
+    shares: str = "the scores of the columns"
     guarantee: Guarantee = Guarantee.EXACT
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
-        function = params["score_func"]
+        # A plan names only parameters that are plain values: without it, the function is the default.
+        function = params.get("score_func", f_classif)
         if isinstance(function, str):
             module, _, name = function.partition(":")
             known = module.partition(".")[0] == "sklearn" and name in _NAMES
         else:
             known = any(function is each for each in REPEATABLE)
-        return None if known else "score_func may give other scores each time"
+        return None if known else "score_func may give other scores each time: only those of known ones are shared"
 
     def group(self, path: str, params: Params) -> Hashable:
         return token(path, params, self.axes)
@@ -69,7 +75,7 @@ def _warns_itself(estimator: Any, n_columns: int) -> bool:
     return not isinstance(wanted, str) and bool(wanted > n_columns)
 
 
-RULES = (
+RULES: tuple[Transforming, ...] = (
     SelectionRule(name="k-best", covers=frozenset({K_BEST}), axes=("k",)),
     SelectionRule(name="percentile", covers=frozenset({PERCENTILE}), axes=("percentile",)),
 )

@@ -9,23 +9,38 @@ import numpy as np
 METHODS = ("predict", "predict_proba", "decision_function")
 
 
+def classes_of(estimator: Any) -> Any:
+    """Return the classes of a fitted classifier, None for a regressor."""
+    return getattr(estimator, "classes_", None)
+
+
+def methods_of(estimator: Any) -> Sequence[str]:
+    """Return which of `METHODS` a fitted estimator has."""
+    return tuple(name for name in METHODS if hasattr(estimator, name))
+
+
 @dataclass(frozen=True, slots=True)
 class FittedSource:
-    """The answers of an estimator that was fitted, or put together, as scikit-learn would have."""
+    """
+    The answers of an estimator that was fitted, or put together, as scikit-learn would have.
+
+    Its methods are called with `keywords`: where to stop, for libraries that can answer from the first rounds.
+    """
 
     estimator: Any
     sets: Mapping[str, Any]
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> Any:
-        return getattr(self.estimator, "classes_", None)
+        return classes_of(self.estimator)
 
     @property
     def methods(self) -> Sequence[str]:
-        return tuple(name for name in METHODS if hasattr(self.estimator, name))
+        return methods_of(self.estimator)
 
     def answer(self, name: str, method: str) -> Any:
-        return getattr(self.estimator, method)(self.sets[name])
+        return getattr(self.estimator, method)(self.sets[name], **self.keywords)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ One eigendecomposition in place of many solutions of (A + alpha I) w = b, where 
 scikit-learn solves each alpha by Cholesky. Both ways are backward stable; a bound on how far their answers
 may be apart follows from the spectrum. Alphas that the bound leaves in doubt are solved by Cholesky from the
 smallest on, which is the worst conditioned, until the answers of both ways are seen to be far closer than
-they have to be: then those of all larger alphas are, too.
+they have to be: then those of all larger alphas are, too. That holds where A + alpha I is positive definite;
+where it is not, scikit-learn turns to least squares, with a warning, and so does the fit here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ Answers = Mapping[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spectrum:
     """
-    A (order m, symmetric, positive semi-definite) and b (m rows, one column a target) in the basis of A.
+    A (order m, symmetric) and b (m rows, one column a target) in the basis of A.
 
     `grows` is what the square of the coefficients takes of the eigenvalues: the power 0 where the solution
     is the coefficients, 1 where they are X' times the solution.
@@ -126,16 +127,20 @@ def along(
     `exact` solves one position as scikit-learn does, or declines; `close` makes a source of answers that may
     be off by so much, or declines. `spread` is that of the target: the unit of differences that count.
     """
-    trusted = path.bounds(alphas) <= ALLOWED * spread
+    bounds = path.bounds(alphas)
     left = [int(place) for place in np.argsort(alphas, kind="stable")]
-    for position in [place for place in left if not trusted[place]]:
+    seen_close = False
+    for position in [place for place in left if not bounds[place] <= ALLOWED * spread]:
+        definite = bool(np.isfinite(bounds[position]))
+        if seen_close and definite:
+            continue
         left.remove(position)
         found = exact(position)
         if found is None:
             continue
         yield position, found[0]
-        if _apart(found[1], next(path.answers(alphas[[position]]))) <= SEEN_CLOSE * spread:
-            break
+        apart = _apart(found[1], next(path.answers(alphas[[position]])))
+        seen_close = seen_close or (definite and apart <= SEEN_CLOSE * spread)
     for position, answers in zip(left, path.answers(alphas[left]), strict=True):
         source = close(answers, ALLOWED * spread)
         if source is None:

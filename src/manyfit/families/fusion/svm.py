@@ -21,7 +21,8 @@ from sklearn.utils.multiclass import _ovr_decision_function
 from sklearn.utils.validation import validate_data
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import CLOSE_ENOUGH, Batch, CannotFuse, Guarantee, Params, Rule, Source
+from manyfit.contracts.fusion import CLOSE_ENOUGH, Batch, CannotFuse, Guarantee, Params, Predicting, Source
+from manyfit.families.fusion.demands import memory_refusal
 from manyfit.families.fusion.kernels import (
     KernelName,
     SetKernels,
@@ -114,8 +115,8 @@ def training_of(batch: Batch) -> Training:
     except (TypeError, ValueError) as exc:
         raise CannotFuse("scikit-learn does not take these rows as they are") from exc
     order = np.arange(len(X)) if batch.path in REGRESSIONS else np.argsort(targets, kind="stable")
-    if 8 * len(X) ** 2 > LARGEST_KERNEL_BYTES:
-        raise CannotFuse(_too_large(len(X)))
+    if too_large := _too_large(len(X)):
+        raise CannotFuse(too_large)
     products = own_products(np.ascontiguousarray(X[order]))
     if not np.isfinite(products).all():
         raise CannotFuse("inner products of the rows are too large for a number")
@@ -298,9 +299,14 @@ def _close_within(values: Any, slack: Any) -> Any:
     return ~(gaps > 2 * slack[:, None]).all(axis=1)
 
 
-@dataclass(frozen=True, slots=True)
-class SharedKernels:
-    """The rule "svm-kernel"."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelsRule:
+    """
+    Predicted classes are equal, decision values agree within 1e-9.
+
+    Fits with a kernel of the user's own, with `probability` True, on rows whose inner products overflow, or with
+    a kernel of more than 384 MiB (7,094 rows) are fitted alone.
+    """
 
     name: str = "svm-kernel"
     covers: frozenset[str] = CLASSIFIERS | REGRESSIONS
@@ -310,9 +316,7 @@ class SharedKernels:
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
-        return refuses_kernel(params) or (
-            _too_large(size.n_rows) if 8 * size.n_rows**2 > LARGEST_KERNEL_BYTES else None
-        )
+        return refuses_kernel(params) or _too_large(size.n_rows)
 
     def group(self, path: str, params: Params) -> Hashable:
         return "inner products"
@@ -373,18 +377,17 @@ def _warn(estimator: Any, solution: Solution) -> None:
 def refuses_kernel(params: Params) -> str | None:
     """Return why no kernel of these parameters can be shared, or None."""
     if params.get("kernel") not in KERNELS:
-        return "only the kernels linear, poly, rbf and sigmoid are shared"
+        return "the kernel is the user's own: only linear, poly, rbf and sigmoid are shared"
     if params.get("probability") is True:
         return (
-            "probability = true calibrates by five more fits on rows drawn at random; calibrate only the models "
-            "that are kept"
+            "probability=True calibrates by five more fits on rows drawn at random: "
+            "calibrate only the models that are kept"
         )
     return None
 
 
-def _too_large(n_rows: int) -> str:
-    megabytes = 8 * n_rows**2 / (1 << 20)
-    return f"the kernel of {n_rows} rows takes {megabytes:.0f} MB, more than {LARGEST_KERNEL_BYTES >> 20}"
+def _too_large(n_rows: int) -> str | None:
+    return memory_refusal(f"the kernel of {n_rows:,} rows", 8 * n_rows**2, LARGEST_KERNEL_BYTES)
 
 
 def kernel_key(params: Params) -> Hashable:
@@ -399,4 +402,4 @@ def _solver_share(n_columns: int) -> float:
     return 20 / (20 + n_columns)
 
 
-RULES: tuple[Rule, ...] = (SharedKernels(),)
+RULES: tuple[Predicting, ...] = (KernelsRule(),)

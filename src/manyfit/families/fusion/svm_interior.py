@@ -1,5 +1,5 @@
 """
-The opt-in rule "svm-interior": support vector classifiers that libsvm cannot finish.
+Support vector classifiers that libsvm cannot finish.
 
 libsvm takes steps of two rows, and with large C or unscaled columns it may need hundreds of millions. It
 gets as many as cost about what an interior-point method costs; the pairs of classes that it has not
@@ -17,12 +17,12 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, Guarantee, Params, Rule, Source
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
 from manyfit.families.fusion.kernels import KernelName
 from manyfit.families.fusion.pairwise import pairs_of
 from manyfit.families.fusion.svm import (
     AXES,
-    SharedKernels,
+    KernelsRule,
     Solution,
     Training,
     by_kernel,
@@ -37,7 +37,7 @@ LEAST_ITERATIONS = 20_000
 """Of libsvm, for a pair, before the interior-point method takes over; at least the square of its rows."""
 
 MOST_STEPS = 100
-_EXACT = SharedKernels()
+_EXACT = KernelsRule()
 _PRECISION = 0.01
 """The interior-point method stops at this part of the estimator's `tol`."""
 
@@ -246,9 +246,12 @@ def _problem(
     return dense(matrix[np.ix_(rows, rows)], y, upper)
 
 
-@dataclass(frozen=True, slots=True)
-class InteriorPoint:
-    """The rule "svm-interior"."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteriorRule:
+    """
+    The rule is used only when it is asked for. Fits with the kernel sigmoid, which has no single optimum, and
+    those that `svm-kernel` does not take are fitted alone.
+    """
 
     name: str = "svm-interior"
     covers: frozenset[str] = frozenset({SVC})
@@ -259,7 +262,7 @@ class InteriorPoint:
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if params.get("kernel") == "sigmoid":
-            return "the sigmoid kernel has no single optimum, which an interior-point method needs"
+            return "kernel=sigmoid has no single optimum, which an interior-point method needs"
         return _EXACT.refuses(path, params, size)
 
     def group(self, path: str, params: Params) -> Hashable:
@@ -279,4 +282,4 @@ class InteriorPoint:
                     yield position, source
 
 
-RULES: tuple[Rule, ...] = (InteriorPoint(),)
+RULES: tuple[Predicting, ...] = (InteriorRule(),)

@@ -1,5 +1,5 @@
 """
-The opt-in rule "svm-smo": support vector classifiers solved on shared kernels by a compiled solver.
+Support vector classifiers solved on shared kernels by a compiled solver.
 
 It takes libsvm's steps, without its detours for data that does not fit into memory. It stops where libsvm
 would stop, at the same tolerance, but rounding may lead it along another path: decision values agree
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import Batch, Guarantee, Params, Rule, Source
+from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
 from manyfit.families.fusion.pairwise import Pairs, pairs_of
 from manyfit.families.fusion.svm import (
     AXES,
-    SharedKernels,
+    KernelsRule,
     Solution,
     by_kernel,
     finished,
@@ -26,7 +26,7 @@ from manyfit.families.fusion.svm import (
 )
 
 SVC = "sklearn.svm:SVC"
-_EXACT = SharedKernels()
+_EXACT = KernelsRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,12 @@ def solution_of(pairs: Pairs, found: Sequence[Solved]) -> Solution:
     return pairs.solution(weights, intercepts, n_iter, stopped=any(solved.stopped for solved in found))
 
 
-@dataclass(frozen=True, slots=True)
-class OwnSolver:
-    """The rule "svm-smo"."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmoRule:
+    """
+    The rule is used only when it is asked for, and where numba is installed. Fits that `svm-kernel` does not take
+    are fitted alone.
+    """
 
     name: str = "svm-smo"
     covers: frozenset[str] = frozenset({SVC})
@@ -115,7 +118,7 @@ class OwnSolver:
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         if find_spec("numba") is None:
-            return 'its solver is compiled by numba, which is not installed: pip install "manyfit[numba]"'
+            return 'numba, which compiles its solver, is not installed: pip install "manyfit[numba]"'
         return _EXACT.refuses(path, params, size)
 
     def group(self, path: str, params: Params) -> Hashable:
@@ -146,4 +149,4 @@ def _bounds(estimator: Any, pairs: Pairs) -> list[tuple[float, float]]:
     return [(float(bound[i]), float(bound[j])) for i, j in pairs]
 
 
-RULES: tuple[Rule, ...] = (OwnSolver(),)
+RULES: tuple[Predicting, ...] = (SmoRule(),)

@@ -1,5 +1,6 @@
 """What fits have to agree in: their parameters as one hashable value."""
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ def token(path: str, params: Params, axes: tuple[str, ...]) -> Hashable:
 
 def frozen(value: Any) -> Hashable:
     """Return a hashable stand-in for a parameter: containers and arrays by content, objects by identity."""
+    if isinstance(value, float) and math.isnan(value):
+        return (type(value).__name__, "nan")  # NaN is not equal to itself
     if isinstance(value, Mapping):
         return ("mapping", *((str(key), frozen(part)) for key, part in sorted(value.items(), key=_by_text)))
     if isinstance(value, (list, tuple)):
