@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sklearn.base import BaseEstimator
+
 from manyfit.families.constraints import admits, constraints_of
 
 
@@ -13,8 +15,11 @@ class Parameters:
         self._admitted: dict[tuple[type, str, type, Any], bool] = {}
 
     def of(self, estimator: Any) -> dict[str, Any]:
-        """Return what `get_params(deep=False)` does."""
+        """Return what `get_params(deep=False)` does; it is asked itself where a class has its own."""
         cls = type(estimator)
+        if cls.get_params is not BaseEstimator.get_params:
+            own: dict[str, Any] = estimator.get_params(deep=False)
+            return own
         if cls not in self._names:
             self._names[cls] = tuple(cls._get_param_names())
         return {name: getattr(estimator, name) for name in self._names[cls]}

@@ -19,6 +19,23 @@ from manyfit.families.estimators import SklearnCatalog
 from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table
 from manyfit.testing.tables import KINDS, make_table
 
+_USUAL: Mapping[str, Sequence[Any]] = {
+    "learning_rate": [0.05, 0.3],
+    "max_depth": [1, 3],
+    "max_features": [2, 4],
+    "fit_intercept": [True, False],
+    "p": [1, 2],
+    "epsilon": [0.05, 0.5],
+    "class_weight": [None, "balanced"],
+    "whiten": [False, True],
+    "scale": [True, False],
+    "num_leaves": [4, 10],
+    "min_samples_leaf": [1, 5],
+    "gamma": [0.1, 1.0],
+    "tol": [1e-3, 1e-5],
+}
+"""Values of parameters that many classes have, to tell groups apart by."""
+
 _METHODS = ("predict", "predict_proba", "decision_function")
 
 
@@ -27,12 +44,14 @@ class Sample:
     """
     Fits that the rule shall share: a class, fixed parameters, and a grid of values for the axes.
 
-    `labels` says whether targets may be texts (False for classes that take codes only).
+    `beside` are values of other parameters, in which fits of different groups differ. `labels` says whether
+    targets may be texts (False for classes that take codes only).
     """
 
     path: str
     grid: Mapping[str, Sequence[Any]]
     params: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     labels: bool = True
 
 
@@ -87,6 +106,19 @@ class FusionSuite:
             made = self._compare(sample, list(ParameterGrid(dict(sample.grid))), table)
             left_out = [index for index, one in made.items() if self.rule.name not in one.rule.split("+")]
             assert not left_out, f"{sample.path}: candidates {left_out} were fitted alone"
+
+    def test_groups_are_kept_apart(self) -> None:
+        """Fits that differ in more than the axes are never taken for one group."""
+        for sample in self.samples:
+            table = make_table("plain", self.catalog.resolve(sample.path).kind, seed=6, n=50)
+            few = {name: list(values)[:2] for name, values in sample.grid.items()}
+            self._compare(sample, list(ParameterGrid({**few, **self._beside(sample)})), table)
+
+    def _beside(self, sample: Sample) -> dict[str, Sequence[Any]]:
+        """Return values of at most two parameters that are no axes."""
+        known = self.catalog.resolve(sample.path).defaults.keys() - {*self.rule.axes, *sample.params}
+        usual = {name: values for name, values in _USUAL.items() if name in known}
+        return dict([*sample.beside.items(), *usual.items()][:2])
 
     def test_order_does_not_matter(self) -> None:
         """The answers for a candidate are the same whatever stands before it."""
