@@ -254,21 +254,22 @@ def mixed() -> list[Case]:
 
     def parts() -> list[tuple[Any, Any]]:
         net = MLPClassifier((16,), max_iter=40, random_state=0)
-        trees = {"n_estimators": [50, 100, 150, 200], "max_features": ["sqrt", 0.3]}
+        leaves = {"n_estimators": [25, 50, 100], "max_leaf_nodes": [8, 16, 32, 64, 128]}
         return [
-            (RandomForestClassifier(random_state=0), trees),
-            (GradientBoostingClassifier(random_state=0), {"n_estimators": [25, 50, 75, 100], "max_depth": [2, 3]}),
+            (RandomForestClassifier(random_state=0), {"n_estimators": TREES, "max_features": ["sqrt", 0.3]}),
+            (ExtraTreesClassifier(random_state=0), leaves),
+            (GradientBoostingClassifier(random_state=0, max_depth=2), {"n_estimators": [10, 20, 30, 40, 50]}),
             (Pipeline([("scaler", StandardScaler()), ("model", SVC())]), _behind(svm([0.003, 0.01, 0.03]))),
             (Pipeline([("scaler", StandardScaler()), ("model", KNeighborsClassifier())]), _behind([NEIGHBOURS])),
             (
                 Pipeline([("scaler", StandardScaler()), ("model", RidgeClassifier())]),
-                _behind([{"alpha": list(np.logspace(-3, 4, 40))}]),
+                _behind([{"alpha": list(np.logspace(-3, 4, 100))}]),
             ),
             (
                 Pipeline([("scaler", StandardScaler()), ("model", LogisticRegression(max_iter=500))]),
                 _behind([{"C": [0.01, 0.1, 1.0]}]),
             ),
-            (GaussianNB(), {"var_smoothing": list(np.logspace(-12, -2, 60))}),
+            (GaussianNB(), {"var_smoothing": list(np.logspace(-12, -2, 200))}),
             (
                 Pipeline([("scaler", StandardScaler()), ("model", net)]),
                 _behind([{"alpha": [1e-4, 1e-3, 1e-2], "learning_rate_init": [1e-3, 1e-2]}]),
