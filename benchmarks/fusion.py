@@ -41,7 +41,7 @@ def fusion(quick: bool) -> None:
     if quick:
         cases = [case for case in cases if case.light]
     _warm()
-    rows = []
+    rows: list[list[str]] = []
     for case in cases:
         rows.append(_row(case, 1 if quick else case.repetitions))
         print("  " + "  ".join(rows[-1]), flush=True)

@@ -192,8 +192,8 @@ def families() -> list[Case]:
             [(ElasticNet(), {"alpha": list(np.logspace(-3, 1, 30)), "l1_ratio": [0.2, 0.5, 0.8, 1.0]})],
             "3000 x 200",
         ),
-        Case("ridge", 33.0, [(Ridge(), {"alpha": alphas, "fit_intercept": [True, False]})], "diabetes"),
-        Case("ridge", 33.0, [(Ridge(), {"alpha": alphas})], "3000 x 200"),
+        Case("ridge", 5.0, [(Ridge(), {"alpha": alphas, "fit_intercept": [True, False]})], "diabetes"),
+        Case("ridge", 5.0, [(Ridge(), {"alpha": alphas})], "3000 x 200"),
         Case("ridge classifier", 5.0, [(RidgeClassifier(), {"alpha": alphas})], "digits"),
         Case(
             "kernel ridge",

@@ -22,6 +22,13 @@ def shared_pool(n_runners: int) -> Pool:
         return _pools[n_runners]
 
 
+def is_warm(n_runners: int) -> bool:
+    """Whether a pool with *n_runners* would begin at once."""
+    with _lock:
+        pool = _pools.get(n_runners)
+    return pool is not None and pool.ready()
+
+
 def discard(n_runners: int) -> None:
     """Close the pool with *n_runners*, which does not work any more; the next search makes another one."""
     with _lock:

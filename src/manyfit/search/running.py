@@ -29,10 +29,12 @@ from manyfit.search.dividing import Dividing, Portion
 from manyfit.search.evaluation import Evaluation, Scored, Scores
 from manyfit.search.executor import EXECUTOR
 from manyfit.search.fitting import Began, Fitting, Ready
-from manyfit.search.pools import discard, shared_pool
+from manyfit.search.pools import discard, is_warm, shared_pool
 
 SMALL_SECONDS = 0.5
 """What is predicted to take less is done in this process; what then takes longer goes on in the pool."""
+WARM_SECONDS = 0.1
+"""The same where the pool is warm already."""
 _UNLIMITED = Limits(time_seconds=1e8)
 _MOST_DISAGREEMENTS = 3
 """So many tasks that fail in a runner and not here mean that the runners cannot do this search."""
@@ -132,12 +134,13 @@ class Running:
     def _run_divided(self) -> None:
         dividing = Dividing(self._evaluation, self._fitting.blueprints, self._fitting.families)
         portions = dividing.portions(self._n_runners)
-        if sum(portion.seconds for portion in portions) < SMALL_SECONDS:
+        small = min(SMALL_SECONDS, WARM_SECONDS) if is_warm(self._n_runners) else SMALL_SECONDS
+        if sum(portion.seconds for portion in portions) < small:
             with one_thread():
                 if self.draws:
                     self._run_here()
                     return
-                until = time.monotonic() + SMALL_SECONDS
+                until = time.monotonic() + small
                 for portion in portions:
                     self.do(portion.indices, until)
         if left := self._left(portions):
