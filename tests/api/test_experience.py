@@ -24,6 +24,7 @@ def iris(folder, **more_of_svc):
         data={"source": "sklearn:iris"},
         metrics=["accuracy"],
         pipelines={**PIPELINES, "svc": svc},
+        fuse=False,  # only fits that were made alone teach what a fit alone takes
     )
 
 

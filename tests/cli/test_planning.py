@@ -243,7 +243,7 @@ def test_plan_explains_what_is_fused(here: Any) -> None:
     assert re.search(r"^  RandomForestClassifier: shares \w+", said, re.MULTILINE)
     assert re.search(r"^trees +shared-steps +8 +24 .* exact$", said, re.MULTILINE)
     assert "3 fits of them instead of 24" in said
-    assert "RandomForestClassifier: alone, n_jobs is 2" in said
+    assert "RandomForestClassifier: alone, n_jobs=2" in said
     assert re.search(r"^logistic +- +2 +6 ", said, re.MULTILINE)
 
 
@@ -258,7 +258,7 @@ def test_plan_says_in_one_line_what_fusion_saves(here: Any) -> None:
     rows = {(row["pipeline"], row["rule"]): row for row in facts["fusion"]}
     assert rows["trees", "forests"]["guarantee"] == "exact"
     assert rows["trees", "forests"]["seconds"] < 0.6 * rows["trees", "forests"]["alone_seconds"]
-    assert rows["threads", ""]["reason"].startswith("n_jobs is 2")
+    assert rows["threads", ""]["reason"].startswith("n_jobs=2")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from manyfit.cli.documents import JSON_KEYS
 SLOW_SWEEP = """
 name = "long"
 data = "sklearn:digits"
+fuse = false
 [splits.fives]
 folds = 3
 [pipelines.forest]

@@ -26,7 +26,7 @@ def catalog():
     return SklearnCatalog()
 
 
-EXPERIMENTAL = {"IterativeImputer"}
+EXPERIMENTAL = {"IterativeImputer", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 
 
 @pytest.mark.skipif(not sklearn.__version__.startswith("1.9"), reason="the table is of scikit-learn 1.9")
