@@ -315,11 +315,12 @@ class DirectoryStore:
 
     def expire(self, workers: Sequence[WorkerId] | None = None) -> int:
         self._known.refresh(now=workers is not None)
-        mine = {(held.view.plan.id, held.lease.unit) for held in self._held.values()}
+        # With the epoch: a unit that this handle has lost, and another took up, is like anybody's.
+        mine = {(held.view.plan.id, held.lease.unit, held.lease.epoch) for held in self._held.values()}
         n_sealed = 0
         for view in self._known.ledger.views():
             for unit in tuple(view.open_units()):
-                if workers is None and (view.plan.id, unit) in mine:
+                if workers is None and (view.plan.id, unit, view.last_claimed(unit)) in mine:
                     continue
                 n_sealed += self._sealer.seal_if_lost(view, unit, workers)
         return n_sealed

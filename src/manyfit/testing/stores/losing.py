@@ -53,6 +53,17 @@ class LossSuite:
         assert store.expire() == 0
         assert store.expire([A]) == 1
 
+    def test_a_handle_suspects_who_took_its_unit(self, store: Store, other: Store, clock: ManualClock) -> None:
+        """A unit that a handle held, lost and did not hear of is no longer its own: it seals it like any other."""
+        add(store, segment([1]))
+        claimed(store)
+        assert other.expire([A]) == 1
+        assert claimed(other, B).epoch == 2
+        assert store.expire() == 0
+        clock.advance(PATIENCE)
+
+        assert store.expire() == 1
+
     def test_seal_keeps_what_was_durable(self, store: Store, other: Store) -> None:
         """What was synced before is accepted; attempts and the loss of the task in progress are counted."""
         add(store, segment([1, 2, 3, 4]))
