@@ -266,6 +266,16 @@ def suspect_nobody(patch):
     patch.setattr(Liveness, "seems_dead", lambda self, worker, beat: False)
 
 
+def suspect_nobody_while_it_holds_a_unit(patch):
+    def expire(original):
+        def changed(self, workers=None):
+            return 0 if workers is None and self._held else original(self, workers)
+
+        return changed
+
+    wrapped(patch, DirectoryStore, "expire", expire)
+
+
 def suspect_itself(patch):
     def expire(original):
         def changed(self, workers=None):
@@ -641,6 +651,7 @@ MUTANTS = [
     (suspect_nobody, "test_silence_ends_a_lease_at_the_patience"),
     (suspect_too_soon, "test_a_heartbeat_keeps_a_lease"),
     (suspect_itself, "test_a_handle_does_not_suspect_itself"),
+    (suspect_nobody_while_it_holds_a_unit, "test_a_handle_suspects_who_took_its_unit"),
     (forget_cancellations, "test_cancelled_tasks_are_not_claimed"),
     (forget_removals, "test_removed_tasks_are_in_no_count"),
     (never_pause, "test_nobody_claims_while_paused"),
