@@ -43,7 +43,9 @@ class TestSvmSmo(FusionSuite):
         ),
     )
     refused = (("sklearn.svm:SVC", {"kernel": "precomputed"}), ("sklearn.svm:SVC", {"probability": True}))
-    kinds = tuple(kind for kind in KINDS if kind != "scales")  # libsvm takes minutes for unscaled columns
+    # libsvm takes minutes for unscaled columns. Where rows repeat, all weights can be at their bound, and then
+    # the intercept is not unique: rows at the border get the one class or the other.
+    kinds = tuple(kind for kind in KINDS if kind not in ("scales", "ties", "duplicates", "whole numbers"))
     tolerance = 1e-3
     agreement = 0.9
 
