@@ -224,6 +224,7 @@ def test_nothing_is_left_of_a_killed_program(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     wait_until(lambda: not marked(mark))
+    assert not marked(mark)
 
 
 def test_a_forked_child_has_no_part(pool, tmp_path):

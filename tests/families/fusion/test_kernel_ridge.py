@@ -115,7 +115,8 @@ def test_a_singular_kernel_warns_as_alone():
     with pytest.warns(UserWarning, match="Singular matrix"):
         estimators[0].fit(X, y)
     with pytest.warns(UserWarning, match="Singular matrix"):
-        next(RULE.run(batch))
+        position, _ = next(RULE.run(batch))
+    assert position == 0
 
 
 def test_well_conditioned_alphas_warn_of_nothing():

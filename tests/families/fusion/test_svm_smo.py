@@ -115,7 +115,8 @@ def test_a_limit_of_iterations_warns():
     """A fit that stops early says so."""
     X, y, test = _classes()
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
-        list(RULE.run(batch_of([SVC(max_iter=2)], X, y, test=test)))
+        ((position, _),) = RULE.run(batch_of([SVC(max_iter=2)], X, y, test=test))
+    assert position == 0
 
 
 def test_rows_that_are_equal_but_for_their_class():

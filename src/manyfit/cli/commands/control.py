@@ -149,6 +149,17 @@ def cancel(
     out.line(f"cancelled {plural(n_cancelled, 'task')}")
 
 
+RuleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule",
+        metavar="RULE",
+        show_default=False,
+        help="Tasks whose results this fusion rule computed; they are fitted alone. Repeatable.",
+    ),
+]
+
+
 def retry(
     sweep: options.SweepArgument,
     tasks: TasksArgument = None,
@@ -163,15 +174,7 @@ def retry(
     ] = None,
     failed: Annotated[bool, typer.Option("--all-failed", help="Every failed task.")] = False,
     cancelled: Annotated[bool, typer.Option("--all-cancelled", help="Every cancelled task.")] = False,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rule",
-            metavar="RULE",
-            show_default=False,
-            help="Tasks whose results this fusion rule computed; they are fitted alone. Repeatable.",
-        ),
-    ] = None,
+    rule: RuleOption = None,
     memory: Annotated[
         str, typer.Option("--memory", metavar="xN", help="Multiply the memory limit of these tasks: x2.")
     ] = "x1",

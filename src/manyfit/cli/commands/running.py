@@ -24,6 +24,11 @@ DESERTED_SECONDS = 5.0
 """After this long without any worker, `watch` tells so and leaves."""
 
 
+BackgroundOption = Annotated[
+    bool, typer.Option("--background", help="Return at once; `watch` shows how it goes, `stop` ends it.")
+]
+
+
 def run(
     sweep: options.SweepArgument,
     more: options.FilterArgument = None,
@@ -37,9 +42,7 @@ def run(
     no_validation: Annotated[
         bool, typer.Option("--no-validation", help="Leave out the fits on all training rows: folds only.")
     ] = False,
-    background: Annotated[
-        bool, typer.Option("--background", help="Return at once; `watch` shows how it goes, `stop` ends it.")
-    ] = False,
+    background: BackgroundOption = False,
     no_audit: Annotated[
         bool, typer.Option("--no-audit", help="Do not fit a few results again at the end to compare them.")
     ] = False,
