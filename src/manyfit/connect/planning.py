@@ -290,9 +290,9 @@ def _filtered(plan: Plan, only: filters.Only) -> Plan:
 
 def estimators() -> tuple[EstimatorCatalog, Families]:
     """Return the catalog of estimators and what manyfit knows of their families."""
-    from manyfit.families.estimators import SklearnCatalog
+    from manyfit.fit.estimators import estimator_catalog
 
-    return SklearnCatalog(), families()
+    return estimator_catalog(), families()
 
 
 def families() -> Families:

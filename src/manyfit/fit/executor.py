@@ -16,6 +16,7 @@ from manyfit.families.catalog import FamilyCatalog
 from manyfit.families.estimators import SklearnCatalog, find_beside
 from manyfit.families.fusion.catalog import FusionCatalog
 from manyfit.fit import artifacts as files
+from manyfit.fit.estimators import estimator_catalog
 from manyfit.fit.failures import failure_of
 from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table, catching
 from manyfit.fit.models import dump_model, foreign_types
@@ -102,7 +103,7 @@ class FitExecutor:
         self._metrics = tuple(metrics) or spec.metrics
         self._open_rows = open_rows
         self._artifacts = artifacts
-        self._catalog = catalog or SklearnCatalog()
+        self._catalog = catalog or estimator_catalog()
         self._rules = rules or FusionCatalog()
         self._families = FamilyCatalog()
         self._variants: dict[str, Rows] = {}

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from manyfit.families.estimators import SklearnCatalog, find_beside
+from manyfit.families.estimators import find_beside
+from manyfit.fit.estimators import estimator_catalog
 from manyfit.fit.pipelines import build
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.segment import SegmentHeader
@@ -23,6 +24,6 @@ def refit(header: SegmentHeader, candidate: Candidate, cell: Cell) -> Any:
     find_beside(header.folder)
     data = open_rows(spec, Path(header.folder), cell.variant, header.fingerprints.get(cell.variant, ""))
     rows = data.select(cell.split, cell.fold, cell.seed, data.columns(candidate.features), score_train=False)
-    chain = build(SklearnCatalog(), candidate.steps, cell.seed, rows.classes)
+    chain = build(estimator_catalog(), candidate.steps, cell.seed, rows.classes)
     chain.fit(rows.X["train"], rows.y["train"])
     return chain.estimator()
