@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manyfit.model.candidate import Candidate, Cell
-from manyfit.model.keys import CandidateKey, CellKey
+from manyfit.model.keys import CandidateKey, CellKey, task_key
 from manyfit.model.segment import SegmentHeader
 from manyfit.plan import units as planning
 from manyfit.plan.tasks import Plan, TaskTable
@@ -33,6 +33,14 @@ def tasks_of(segment):
     for unit in segment.units:
         for candidate, cell in zip(unit.candidates, unit.cells, strict=True):
             yield segment.candidates[candidate].key, segment.cells[cell].key
+
+
+def keys_of(segment, unit):
+    """Return the keys of the tasks of *unit*, in their order."""
+    return [
+        task_key(segment.candidates[candidate].key, segment.cells[cell].key)
+        for candidate, cell in zip(unit.candidates, unit.cells, strict=True)
+    ]
 
 
 COSTS = st.dictionaries(
@@ -126,3 +134,38 @@ def test_a_unit_has_a_limit_of_tasks(monkeypatch):
     [segment] = Draft(header=HEADER, n_workers=1).segments(plan_with({"a": [1e-6] * 40}, n_cells=2))
 
     assert [len(unit) for unit in segment.units] == [16] * 5
+
+
+@given(st.integers(1, 12), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_given_portions_stay_whole(n_portions, n_tasks, random):
+    """Who divides the tasks itself finds every portion as one unit, each task once, whatever the order."""
+    plan = plan_with({"a": [1.0] * n_tasks})
+    rows = list(range(plan.n_tasks))
+    random.shuffle(rows)
+    portions = [tuple(rows[start::n_portions]) for start in range(n_portions) if rows[start::n_portions]]
+    plan.portions = {"a": portions}
+    (segment,) = Draft(header=HEADER, n_workers=2).segments(plan)
+    table = plan.tasks["a"]
+    wanted = {tuple(plan.key(table.candidates[row], table.cells[row]) for row in portion) for portion in portions}
+    assert {tuple(keys_of(segment, unit)) for unit in segment.units} == wanted
+
+
+def test_long_portions_are_cut_at_the_limits(monkeypatch):
+    """A portion that is too long for a unit is cut, and segments end between units."""
+    monkeypatch.setattr(planning, "MAX_UNIT_TASKS", 4)
+    monkeypatch.setattr(planning, "SEGMENT_TASKS", 10)
+    plan = plan_with({"a": [1.0] * 7})
+    plan.portions = {"a": [tuple(range(10)), tuple(range(10, 21))]}
+    segments = list(Draft(header=HEADER, n_workers=2).segments(plan))
+    units = [keys_of(segment, unit) for segment in segments for unit in segment.units]
+    assert len(segments) > 1
+    assert sorted(map(len, units)) == [2, 3, 4, 4, 4, 4]
+    assert sorted(key for keys in units for key in keys) == sorted(plan.keys())
+
+
+def test_portions_are_forgotten_with_part_of_the_tasks():
+    """Portions name rows of all tasks: a plan of some of them has none."""
+    plan = plan_with({"a": [1.0] * 3})
+    plan.portions = {"a": [tuple(range(9))]}
+    assert plan.where(lambda candidate, cell: candidate != 1).portions is None
+    assert plan.where(lambda candidate, cell: True).portions == plan.portions

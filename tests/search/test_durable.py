@@ -21,7 +21,7 @@ from tests.run.processes_seen import marked, wait_until
 from tests.search.estimators import Slow, plain
 from tests.search.likeness import assert_alike
 
-from manyfit import GridSearchCV, HalvingGridSearchCV
+from manyfit import GridSearchCV, HalvingGridSearchCV, Sweep
 from manyfit.contracts.fusion import Fuse
 from manyfit.model.errors import ManyfitError
 from manyfit.search.contents import content_of, search_key
@@ -99,6 +99,16 @@ def test_a_killed_search_goes_on(tmp_path):
     assert out.decode().strip() == str(expected.cv_results_["mean_test_score"].tolist()), err.decode()
     assert n_fits(tmp_path) <= 24 + 4  # those that were in progress begin again
     wait_until(lambda: not marked(mark))
+
+
+@pytest.mark.slow
+def test_what_shares_work_stays_in_one_unit(tmp_path):
+    """Fits that a rule computes together are claimed together: in a store as well, a group is not divided."""
+    grid = {"n_neighbors": list(range(1, 31)), "weights": ["uniform", "distance"]}
+    GridSearchCV(KNeighborsClassifier(), grid, cv=3, n_jobs=1, store=tmp_path / "one.sweep").fit(X, y)
+    tasks = Sweep.stored(tmp_path / "one.sweep").results().tasks()
+    groups = tasks.filter(tasks["fused_by"] == "neighbors")["unit"].value_counts()
+    assert groups["count"].to_list() == [60] * 3
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ class Plan:
     n_merged: int
     warnings: Sequence[str] = ()
     sharing: Sharing | None = None
+    portions: Mapping[str, Sequence[Sequence[int]]] | None = None
     _totals: Totals | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -69,7 +70,8 @@ class Plan:
             rows = [t for t in range(len(table)) if wanted(table.candidates[t], table.cells[t])]
             if rows:
                 kept[name] = table if len(rows) == len(table) else table.only(rows)
-        return replace(self, tasks=kept)
+        whole = kept == self.tasks
+        return replace(self, tasks=kept, portions=self.portions if whole else None)
 
 
 def make_plan(expansion: Expansion, costs: CostModel, using: Using | None = None) -> Plan:

@@ -54,6 +54,9 @@ class Draft:
         n_segments = max(1, -(-plan.n_tasks // SEGMENT_TASKS))
         if not plan.n_tasks and not self.removed:
             return
+        if plan.portions is not None and self.mode is Mode.FIT:
+            yield from self._as_given(plan, plan.portions)
+            return
         # Nothing is fused where models are kept, and nothing is fitted where kept predictions are scored.
         sharing = plan.sharing if self.mode is Mode.FIT else None
         target = unit_seconds(plan.alone_seconds if sharing is None else plan.cost_seconds, self.n_workers)
@@ -63,6 +66,14 @@ class Draft:
             pieces = _pieces(shares, sharing, target, self.n_workers)
             if pieces or number == 0:
                 yield self._segment(plan, shares, pieces, self.removed if number == 0 else ())
+
+    def _as_given(self, plan: Plan, portions: Mapping[str, Sequence[Sequence[int]]]) -> Iterator[Segment]:
+        """Yield *plan* with these *portions* as units."""
+        target = unit_seconds(plan.alone_seconds, self.n_workers)
+        for number, part in enumerate(_parts_of(portions)):
+            shares, pieces = _as_pieces(plan.tasks, part)
+            removed = self.removed if number == 0 else ()
+            yield self._segment(plan, shares, _ordered(pieces, target), removed)
 
     def _segment(self, plan: Plan, shares: Shares, pieces: Sequence[Piece], removed: Sequence[TaskKey]) -> Segment:
         candidates = sorted({candidate for table in shares.values() for candidate in table.candidates})
@@ -118,6 +129,49 @@ def _shares(table: TaskTable, sharing: Sharing | None, n_segments: int) -> list[
     bounds = (first + (last - first) * part // n_segments for part in range(n_segments + 1))
     ends = [bisect_left(table.candidates, bound) for bound in bounds]
     return [table.rows(start, end) for start, end in itertools.pairwise(ends)]
+
+
+Portion = tuple[str, Sequence[int]]
+"""A pipeline, and rows of its tasks that stay together."""
+
+
+def _parts_of(portions: Mapping[str, Sequence[Sequence[int]]]) -> Iterator[list[Portion]]:
+    """Yield the portions, none of them longer than a unit, in parts of at most about `SEGMENT_TASKS` tasks."""
+    part: list[Portion] = []
+    n_tasks = 0
+    for name, rows in _bounded(portions):
+        if part and n_tasks + len(rows) > SEGMENT_TASKS:
+            yield part
+            part, n_tasks = [], 0
+        part.append((name, rows))
+        n_tasks += len(rows)
+    yield part
+
+
+def _bounded(portions: Mapping[str, Sequence[Sequence[int]]]) -> Iterator[Portion]:
+    for name, listed in portions.items():
+        for rows in listed:
+            for start in range(0, len(rows), MAX_UNIT_TASKS):
+                yield name, rows[start : start + MAX_UNIT_TASKS]
+
+
+def _as_pieces(tasks: Shares, part: Sequence[Portion]) -> tuple[Shares, list[Piece]]:
+    """Return the tasks of *part*, and each portion of it as a piece of them."""
+    rows: dict[str, list[int]] = {}
+    for name, portion in part:
+        rows.setdefault(name, []).extend(portion)
+    # candidates must not decrease in a table
+    places = {name: {row: at for at, row in enumerate(sorted(found))} for name, found in rows.items()}
+    shares = {name: tasks[name].only(sorted(found)) for name, found in rows.items()}
+    pieces = [
+        Piece(
+            pipeline=name,
+            rows=[places[name][row] for row in portion],
+            seconds=sum(tasks[name].seconds[row] for row in portion),
+        )
+        for name, portion in part
+    ]
+    return shares, pieces
 
 
 def _pieces(shares: Shares, sharing: Sharing | None, target: float, n_workers: int) -> list[Piece]:

@@ -166,15 +166,22 @@ class _Durable:
     def _plan(self) -> Plan:
         evaluation = self._evaluation
         dividing = Dividing(evaluation, self._running.blueprints, self._running.families)
+        portions = dividing.portions(self._n_runners)
         seconds = dict[int, float]()
-        for portion in dividing.portions(self._n_runners):
+        for portion in portions:
             for index in portion.indices:
                 seconds[index] = portion.seconds / len(portion.indices)
         table = TaskTable()
         for index in range(evaluation.n_tasks):
             candidate, fold = evaluation.place(index)
             table.add(candidate, fold, seconds[index])
-        return Plan(candidates=self._candidates, cells=self._cells, tasks={self._pipeline: table}, n_merged=0)
+        return Plan(
+            candidates=self._candidates,
+            cells=self._cells,
+            tasks={self._pipeline: table},
+            n_merged=0,
+            portions={self._pipeline: [portion.indices for portion in portions]},
+        )
 
     def _candidate(self, number: int) -> Candidate:
         cls = type(self._evaluation.estimator)
