@@ -38,7 +38,7 @@ def _exit_codes() -> str:
         (
             code(str(codes.BROKEN)),
             "an error that manyfit did not expect, a mistake in manyfit; or [an audit](../how-to/audit.md) found a"
-            " score that fusion should not have changed",
+            " score that fusion should not have changed, or [a check](../how-to/check-results.md) an error",
         ),
         (code(str(codes.WRONG)), "wrong use, or a mistake in the sweep; nothing was queued"),
         (code(str(codes.WITH_FAILURES)), "the sweep is complete, and some tasks failed"),

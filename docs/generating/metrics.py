@@ -19,6 +19,7 @@ MEANINGS: Mapping[str, str] = {
     "roc_auc_ovr": "area under the ROC curve, one class versus the rest, unweighted mean",
     "average_precision": "area under the precision-recall curve; with more classes one versus the rest, mean",
     "log_loss": "negative mean log-probability of the right class; needs probabilities",
+    "flagged": "share of rows predicted to be of the second class, such as anomalies; neither better nor worse",
     "category_accuracy": "share of rows in the right category",
     "category_precision": "precision of the positive category",
     "category_recall": "recall (sensitivity) of the positive category",
@@ -37,6 +38,7 @@ MEANINGS: Mapping[str, str] = {
 GROUPS = (
     ("Classification: from predicted classes", metrics.FROM_MATRIX),
     ("Classification: from probabilities or decision values", metrics.FROM_SCORES),
+    ("Classification: two classes, no labels needed", metrics.FROM_FLAGS),
     ("Classification: the coarser view of `[data.categories]`", metrics.FROM_CATEGORIES),
     ("Regression", metrics.FROM_VALUES),
 )
@@ -54,7 +56,17 @@ def text() -> str:
 
 
 def _row(name: str) -> tuple[str, str, str]:
-    return code(name), MEANINGS[name], "larger" if metrics.greater_is_better(name) else "smaller"
+    return code(name), MEANINGS[name], _better(name)
+
+
+def _better(name: str) -> str:
+    if name in metrics.FROM_FLAGS:
+        return "-"
+    return "larger" if metrics.greater_is_better(name) else "smaller"
+
+
+_READ = (Problem.CLASSIFICATION, Problem.REGRESSION)
+"""What data are read as, whatever is declared."""
 
 
 def _standard() -> str:
@@ -70,6 +82,9 @@ def _standard() -> str:
             ("numbers", Problem.REGRESSION, 0),
         )
     ]
+    for title, labelled in (("anomalies, with labels", True), ("anomalies, no labels", False)):
+        names = metrics.anomaly_metrics(labelled=labelled)
+        rows.append((title, code(names[0]), listed(names)))
     shown = table(("target", "ranks by", "metrics"), rows)
     return under("Standard metrics", "Without `metrics` in the sweep file these are computed:", shown)
 
@@ -79,7 +94,7 @@ def _scorers() -> str:
 
     own = set(MEANINGS)
     others = [name for name in sorted(get_scorer_names()) if name not in own]
-    suited = {problem: [name for name in others if not metrics.check([name], problem)] for problem in Problem}
+    suited = {problem: [name for name in others if not metrics.check([name], problem)] for problem in _READ}
     rows = [(problem.value, listed(names)) for problem, names in suited.items()]
     return under("Scorers of scikit-learn", _SCORERS, table(("problem", "names"), rows))
 

@@ -7,24 +7,28 @@ from typing import Any
 from generating.markdown import code, page, prose, table, under
 from manyfit.api.auditing import AuditLook
 from manyfit.api.driver import Look
+from manyfit.api.loading import load
 from manyfit.api.pruning import Pruned, prune
+from manyfit.api.reporting import Report
 from manyfit.api.results import Best, Results
 from manyfit.api.stores import copy_sweep
 from manyfit.api.sweeps import Sweep, SweepPlan
+from manyfit.fit.trained import Trained
 from manyfit.model.audit import Audited, Certificate
 from manyfit.report.lines import COLUMNS
+from manyfit.report.verifications import Verification
 from manyfit.run.copying import Copied
 from manyfit.search import classes
 
-CLASSES = (Sweep, SweepPlan, Results, Best)
-FUNCTIONS = (copy_sweep, prune)
+CLASSES = (Sweep, SweepPlan, Results, Best, Verification)
+FUNCTIONS = (load, copy_sweep, prune)
 SEARCHES = (
     classes.GridSearchCV,
     classes.RandomizedSearchCV,
     classes.HalvingGridSearchCV,
     classes.HalvingRandomSearchCV,
 )
-_RETURNED: dict[str, type[Any]] = {"copy_sweep": Copied, "prune": Pruned}
+_RETURNED: dict[str, type[Any]] = {"load": Trained, "copy_sweep": Copied, "prune": Pruned}
 
 
 def public(cls: type[Any]) -> list[str]:
@@ -39,7 +43,7 @@ def _documentable(value: Any) -> bool:
 def text() -> str:
     """Return the page."""
     members = [*map(_class, CLASSES), *map(_function, FUNCTIONS), _searches()]
-    return page("Python", _INTRODUCTION, *members, _progress(), _audits(), _tables())
+    return page("Python", _INTRODUCTION, *members, _progress(), _audits(), _reports(), _tables())
 
 
 def _function(function: Any) -> str:
@@ -108,6 +112,10 @@ def _audits() -> str:
     return "\n\n".join(["## Certificates", *map(_fields, (Certificate, Audited, AuditLook))])
 
 
+def _reports() -> str:
+    return "\n\n".join(["## Reports", _fields(Report)])
+
+
 def _fields(cls: type[Any]) -> str:
     properties = [name for name in public(cls) if isinstance(vars(cls)[name], property)]
     names = ", ".join(map(code, [*cls.__dataclass_fields__, *properties]))
@@ -127,6 +135,7 @@ _ORIGINS = {
     "SweepPlan": "What `Sweep.plan` returns.",
     "Results": "`manyfit.Results`: what `Sweep.run` and `Sweep.results` return.",
     "Best": "What `Results.best` returns.",
+    "Verification": "What `Results.verify` returns and `Results.verifications` lists.",
 }
 
 _PROPERTIES = {
@@ -184,6 +193,7 @@ _COLUMNS = {
     "features": "the feature set; empty when there is one only",
     "split": "the split's name",
     "fold": "the fold, null for the fit on all training rows",
+    "held_out": "the group that the fold holds out, null where that is not one group",
     "seed": "the seed",
     "attempt": "which attempt gave this result",
     "outcome": "`succeeded` or `failed`",
@@ -203,6 +213,6 @@ _COLUMNS = {
     "failure_fingerprint": "equal for failures with the same cause",
     "n_warnings": "how many warnings the fit gave",
     "warnings": "the different ones with their counts, as JSON",
-    "details": "what is no number: confusion matrices, as JSON",
+    "details": "what is no score: confusion matrices, series of training, as JSON",
     "artifacts": "kept model and predictions: file, SHA-256, classes, as JSON",
 }

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from generating.markdown import attribute_docs, code, listed, page, table, under
-from manyfit.declare import conditions, schema, searches, selections
+from manyfit.declare import conditions, outcomes, schema, searches, selections
+from manyfit.declare.lags import LagsTable
+from manyfit.declare.windows import WindowsTable
 from manyfit.model import sweep as model
 
 Meaning = tuple[str, str, str]
@@ -78,6 +80,8 @@ SWEEP = Section(
         "concurrency": ("table", "no limits", "See [`[concurrency]`](#concurrency)."),
         "needs": ("table", "nothing", "See [`[needs]`](#needs)."),
         "retention": ("table", "", "See [`[retention]`](#retention)."),
+        "checks": ("table", "", "See [`[checks]`](#checks)."),
+        "export": ("table", "", "See [`[export]`](#export)."),
     },
 )
 
@@ -108,7 +112,9 @@ DATA = Section(
         "problem": (
             listed(problem.value for problem in model.Problem),
             "told from the target",
-            "Texts, truth values and few distinct integers are classes; other numbers are quantities.",
+            "Texts, truth values and few distinct integers are classes; other numbers are quantities. `anomaly` is"
+            " a classification of two, see [models](../how-to/models.md): the rarer class is that of anomalies,"
+            " and without `target` no row has a label.",
         ),
         "labels": ("table: class = name", "none", 'How classes are shown, for example `0 = "hid"`.'),
         "categories": (
@@ -123,6 +129,8 @@ DATA = Section(
             "Arguments of a source function. Each combination is one data variant, and every candidate runs on"
             " each.",
         ),
+        "windows": ("table", "none", "See [`[data.windows]`](#datawindows)."),
+        "lags": ("table", "none", "See [`[data.lags]`](#datalags)."),
     },
 )
 
@@ -209,11 +217,31 @@ KEEP = Section(
     text="What is kept beside scores. See [keeping models](../how-to/keep-models.md).",
     keys={
         "models": (
-            '`"none"`, `"all"` or `"best:K"`',
+            '`"none"`, `"all"`, `"best:K"` or `"best:K per pipeline"`',
             '`"none"`',
-            "Fitted models, as [skops](../glossary.md#skops) files. `best:3` keeps the three best candidates"
-            " of each"
-            " split, fitted on all its training rows once the sweep is complete.",
+            "Fitted models, as [bundles](../glossary.md#model-bundle-manifest). `best:3` keeps the three best"
+            " candidates of each split, `best:3 per pipeline` those of each pipeline on each split; they are"
+            " fitted on all training rows once the sweep is complete.",
+        ),
+        "format": (
+            '`"skops"` or `"joblib"`',
+            '`"skops"`',
+            "How models are written. `skops` runs no code when it is read. `joblib` is a pickle: it writes any"
+            " model, and loading it runs whatever the file says, so that it always needs trust.",
+        ),
+        "calibrate": (
+            '`"none"`, `"sigmoid"`, `"isotonic"`, true or false',
+            '`"none"`',
+            "Probabilities for kept classifiers that have none by themselves, such as `SVC`, from held-out folds"
+            " of the training rows (whole groups, where there are groups). What they predict stays as it is, and"
+            " so do scores. true is `sigmoid`; `isotonic` wants a thousand rows or more.",
+        ),
+        "series": (
+            "true or false",
+            "`false`",
+            "What fitted estimators tell of their training (`loss_curve_`, `train_score_`, `n_iter_` and the"
+            " like), up to 500 numbers of each. Estimators that have a curve are fitted alone. See"
+            " [exporting](../how-to/export.md).",
         ),
         "predictions": (
             '`"none"`, `"all"`, true or false',
@@ -306,7 +334,7 @@ SPLIT_KEYS: Mapping[str, Meaning] = {
     "column": ("column", "none", 'For `kind = "column"`: the column that names the set of each row.'),
     "seed": ("integer", "`0`", "For random splits: which rows are drawn. Not one of the sweep's seeds."),
     "folds": (
-        'integer, or `{ n = 5, kind = "group", shuffle = true }`',
+        'integer, or `{ n = 5, kind = "group", shuffle = true }`, or `"leave_one_group_out"`',
         "no folds",
         "Cross-validation inside the training rows: held-out rows are scored as the set `cv`, which then ranks.",
     ),
@@ -316,6 +344,73 @@ SPLIT_KEYS: Mapping[str, Meaning] = {
         "Whether candidates are also fitted on all training rows and scored on the evaluation sets.",
     ),
 }
+
+WINDOWS = Section(
+    heading="`[data.windows]`",
+    text="Makes a table with one row a sample into one with one row a window, see [signals](../how-to/signals.md)."
+    " Besides the samples `CHANNEL_0000`, `CHANNEL_0001`, … a window has its label and what is constant in"
+    " every recording; those columns are features only where a set names them.",
+    keys={
+        "size": (
+            'samples, a time such as `"2s"`, or a list of them',
+            "must be given",
+            "How long a window is. Each size of a list is one data variant. The rest of a recording that fills no"
+            " window is left out.",
+        ),
+        "channels": ("list of column patterns", "must be given", "The columns of the signals."),
+        "by": (
+            "column",
+            "the table is one recording",
+            "The recording of a sample. No window crosses recordings. The column stays, so that it can be the"
+            " `group`.",
+        ),
+        "order": (
+            "column",
+            "as they stand",
+            "Samples of a recording are sorted by it; a window has the value of its first sample.",
+        ),
+        "step": ("samples or a time", "from `overlap`", "From the beginning of a window to that of the next."),
+        "overlap": ("fraction, from 0 and below 1", "`0`", "How much of a window the next one has as well."),
+        "rate": ("number", "none", "Samples a second. Needed where `size` or `step` is a time."),
+        "mixed": (
+            listed(mixed.value for mixed in model.Mixed),
+            "`drop`",
+            "A window whose samples have different labels is left out, has the most frequent one (of equally"
+            " frequent ones the first in order), or that of its last sample. Windows without a label are out.",
+        ),
+    },
+)
+
+LAGS = Section(
+    heading="`[data.lags]`",
+    text="For forecasts, see [an example](../examples/forecast.md): rows learn their past, and their target"
+    " becomes a value to come. Needs `time` in `[data]`. Lags `COLUMN_lag_N`, statistics"
+    " `COLUMN_STATISTIC_WINDOW` and the calendar `TIME_PART` become columns, lags first and small numbers first;"
+    " none of them looks ahead. Rows without all of that past are left out. The time of the target is the column"
+    " `TIME_of_target`. Splits by time leave out training rows whose target lies where rows are evaluated.",
+    keys={
+        "lags": (
+            "list of integers",
+            "none",
+            "Earlier values, so many steps back. 0 is the value of the row itself.",
+        ),
+        "windows": ("list of integers", "none", "Lengths, in steps, of windows that end with the row itself."),
+        "statistics": (listed(model.LAG_STATISTICS), "`mean`, `std`", "What is computed of each window."),
+        "calendar": (
+            listed(model.LAG_CALENDAR),
+            "none",
+            "Parts of the time of the row, as integers. Monday is 1.",
+        ),
+        "columns": ("list of columns", "the target", "The series that are looked at."),
+        "horizon": ("integer", "`1`", "How many steps ahead the target lies."),
+        "by": ("column", "the table is one series", "Tells several series of one table apart."),
+        "every": (
+            'a time such as `"1h"`',
+            "a step is a row",
+            "How long a step is. What falls into a gap is missing, rather than taken from another time.",
+        ),
+    },
+)
 
 KIND_FORMS: Mapping[str, str] = {
     "all": "none: cross-validation only",
@@ -332,6 +427,7 @@ FOLD_KINDS: Mapping[str, str] = {
     "group": "whole groups; the default when groups are held out",
     "stratified_group": "whole groups, and as far as that allows its share of each class",
     "time": "training rows always before held-out rows; the default when the latest rows are held out",
+    "leave_one_group_out": "every group is held out once; without `n`, and also written as the kind alone",
 }
 
 DISTRIBUTION_FORMS: Mapping[str, tuple[str, str]] = {
@@ -344,9 +440,36 @@ DISTRIBUTION_FORMS: Mapping[str, tuple[str, str]] = {
     "choice": ("[values]", "one of the values; a bare list means the same"),
 }
 
+CHECKS = Section(
+    heading="`[checks]`",
+    text="What [checks](../how-to/check-results.md) do while the sweep runs.",
+    keys={
+        "hold": (
+            "true or false",
+            "`false`",
+            "Hold a pipeline as soon as most of its fits diverge; `manyfit resume` lets it go on.",
+        ),
+    },
+)
+
+EXPORT = Section(
+    heading="`[export]`",
+    text="What `manyfit export` writes. See [exporting](../how-to/export.md).",
+    keys={
+        "columns": (
+            "list of names, or table of names with types",
+            "the usual columns",
+            'Columns of the table of runs: `["key", "cv_accuracy"]`, or `{ key = "text", cv_accuracy = "float" }`.'
+            " Types are text, integer, float, boolean and time.",
+        ),
+    },
+)
+
 TABLES: Sequence[tuple[Section, type[Any]]] = (
     (SWEEP, schema.SweepFile),
     (DATA, schema.DataTable),
+    (WINDOWS, WindowsTable),
+    (LAGS, LagsTable),
     (PIPELINE, schema.PipelineTable),
     (PREPARE, schema.PrepareTable),
     (LIMITS, schema.LimitsTable),
@@ -355,6 +478,8 @@ TABLES: Sequence[tuple[Section, type[Any]]] = (
     (CONCURRENCY, conditions.ConcurrencyTable),
     (NEEDS, conditions.NeedsTable),
     (RETENTION, conditions.RetentionTable),
+    (CHECKS, outcomes.ChecksTable),
+    (EXPORT, outcomes.ExportTable),
 )
 
 
@@ -372,6 +497,8 @@ def text() -> str:
         _INTRODUCTION,
         whole[SWEEP.heading],
         whole[DATA.heading],
+        whole[WINDOWS.heading],
+        whole[LAGS.heading],
         _FEATURES,
         _splits(),
         whole[PREPARE.heading],
@@ -383,6 +510,8 @@ def text() -> str:
         whole[CONCURRENCY.heading],
         whole[NEEDS.heading],
         whole[RETENTION.heading],
+        whole[CHECKS.heading],
+        whole[EXPORT.heading],
     )
 
 
@@ -466,4 +595,7 @@ that many folds over all rows. Any key that is not in this table names a further
 
 With `folds`, every candidate is fitted once for each fold; with evaluation sets, once more on all training
 rows. Rows that are in a set and in training, an empty set, or rows without a target are mistakes.
+
+`kind = "leave_one_group_out"` is short for all rows with one fold for each group: `kind = "all"` and
+`folds = "leave_one_group_out"`. The data say how many folds there are, and tables name them by their groups.
 """

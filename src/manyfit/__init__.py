@@ -1,10 +1,10 @@
 """
 manyfit: train many models, share their work, never lose a finished fit.
 
-``Sweep`` declares, plans and runs; ``Results`` reads what came out; ``copy_sweep`` and ``prune`` are for
-whole stores. ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV`` and ``HalvingRandomSearchCV``
-take the place of scikit-learn's. Every exception is in `manyfit.model.errors` and derives from
-``ManyfitError``.
+``Sweep`` declares, plans and runs; ``Results`` reads what came out; ``load`` gives a fitted model;
+``copy_sweep`` and ``prune`` are for whole stores. ``GridSearchCV``, ``RandomizedSearchCV``,
+``HalvingGridSearchCV`` and ``HalvingRandomSearchCV`` take the place of scikit-learn's. Every exception is in
+`manyfit.model.errors` and derives from ``ManyfitError``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from manyfit._version import __version__
 
 if TYPE_CHECKING:
+    from manyfit.api.loading import load
     from manyfit.api.pruning import prune
     from manyfit.api.results import Results
     from manyfit.api.stores import copy_sweep
@@ -29,6 +30,7 @@ __all__ = [
     "Sweep",
     "__version__",
     "copy_sweep",
+    "load",
     "prune",
 ]
 
@@ -41,6 +43,7 @@ _WHERE = {
     "Results": "manyfit.api.results",
     "Sweep": "manyfit.api.sweeps",
     "copy_sweep": "manyfit.api.stores",
+    "load": "manyfit.api.loading",
     "prune": "manyfit.api.pruning",
 }
 

@@ -4,15 +4,20 @@ import json
 import os
 import shutil
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.calls import N_TASKS, SWEEP, Cli
 
+from manyfit import connect
 from manyfit.cli import worker
 from manyfit.cli.documents import JSON_KEYS, OTHER_KEYS
 from manyfit.cli.main import main
+from manyfit.model.audit import Audited, Certificate
+from manyfit.model.control import Audit
+from manyfit.run.control import publish
 
 LAB = "sqlite:///lab.db"
 LIGHT = 'name = "light"\n[data]\nsource = "sklearn:iris"\n[pipelines.nb]\nsteps = ["GaussianNB"]\n'
@@ -83,6 +88,28 @@ def test_sweeps_of_a_store_are_listed(here: Any) -> None:
     here("copy", f"{LAB}#calm", "many")
     here("copy", f"{LAB}#hasty", "many")
     assert [row["sweep"] for row in here("status", "many", "--json").json["sweeps"]] == ["hasty", "calm"]
+
+
+def test_a_sweep_with_doubtful_results_is_marked(here: Any) -> None:
+    """Whoever looks at a whole store sees where an audit found wrong scores, and what to do."""
+    near = LIGHT.replace('nb]\nsteps = ["GaussianNB"]', 'knn]\nsteps = ["KNeighborsClassifier"]')
+    for name in ("calm", "shaken"):
+        write(name, text=near + "grid = { n_neighbors = [1, 3, 5] }\n")
+        here("run", f"{name}.toml", "--store", LAB, "--no-audit")
+    with closing(connect.open_store(f"{LAB}#shaken")) as store:
+        publish(store, Audit(certificate=broken("neighbors")))
+    facts = here("status", LAB, "--json").json
+    assert {row["sweep"]: row["doubtful"] for row in facts["sweeps"]} == {"calm": False, "shaken": True}
+    said = " ".join(here("status", LAB).out.split())
+    assert "warning: shaken: rule neighbors is switched off" in said
+    assert f"manyfit retry {LAB}#shaken --rule neighbors" in said
+    assert "warning: calm" not in said
+
+
+def broken(rule: str) -> Certificate:
+    """Return the certificate of an audit that found *rule* wrong."""
+    found = Audited(rule=rule, guarantee="exact", n_fused=6, n_tasks=6, n_cells=6, n_wrong=1, largest=0.5)
+    return Certificate(rules=(found,), seed=0, drawn_from="x", off=(rule,), versions={})
 
 
 def test_one_of_several_has_to_be_named(here: Any) -> None:

@@ -14,7 +14,8 @@ from manyfit.api.driver import Look
 from manyfit.api.results import Best, Results
 from manyfit.api.sweeps import Sweep, SweepPlan
 from manyfit.cli.main import app
-from manyfit.declare import conditions, schema, searches, selections
+from manyfit.declare import conditions, outcomes, schema, searches, selections
+from manyfit.declare.windows import WindowsTable
 from manyfit.fit import metrics
 from manyfit.model import control, errors
 from manyfit.model.candidate import Candidate, Cell
@@ -65,6 +66,7 @@ def test_every_key_of_the_sweep_file_is_documented() -> None:
     tables = (
         schema.SweepFile,
         schema.DataTable,
+        WindowsTable,
         schema.PipelineTable,
         schema.PrepareTable,
         schema.LimitsTable,
@@ -73,6 +75,8 @@ def test_every_key_of_the_sweep_file_is_documented() -> None:
         conditions.ConcurrencyTable,
         conditions.NeedsTable,
         conditions.RetentionTable,
+        outcomes.ChecksTable,
+        outcomes.ExportTable,
     )
     keys = {key for table in tables for key in table.model_fields} | set(selections.KEYS)
     assert _undocumented(keys, "sweep-file.md") == []
@@ -82,7 +86,8 @@ def test_every_key_of_the_sweep_file_is_documented() -> None:
 
 def test_every_metric_is_documented() -> None:
     """Every metric of manyfit's own stands in the page about metrics."""
-    names = {*metrics.FROM_MATRIX, *metrics.FROM_SCORES, *metrics.FROM_CATEGORIES, *metrics.FROM_VALUES}
+    names = {*metrics.FROM_MATRIX, *metrics.FROM_SCORES, *metrics.FROM_FLAGS, *metrics.FROM_CATEGORIES}
+    names |= {*metrics.FROM_VALUES}
     assert _undocumented(names, "metrics.md") == []
 
 

@@ -7,6 +7,10 @@ import pytest
 from tests.docs.pages import ROOT, Block, blocks, pages
 
 from manyfit.declare import from_mapping, load
+from manyfit.declare.gates import load_gates
+
+RULES = "gates.toml"
+"""What pages call the rules of gates, which are no part of a sweep file."""
 
 
 def _toml_blocks() -> list[tuple[Path, Block]]:
@@ -14,7 +18,7 @@ def _toml_blocks() -> list[tuple[Path, Block]]:
         (page, block)
         for page in pages()
         for block in blocks(page.read_text(encoding="utf-8"))
-        if block.language == "toml"
+        if block.language == "toml" and block.directives.get("file") != RULES
     ]
 
 
@@ -32,6 +36,16 @@ def test_toml_is_what_the_program_reads(page: Path, block: Block) -> None:
     if not whole:
         frame = {"name": "example", "data": "sklearn:iris", "pipelines": {"svc": {"steps": ["SVC"]}}}
         assert from_mapping({**frame, **content}, file=page.name)[1] == []
+
+
+def test_rules_are_what_the_program_reads(tmp_path: Path) -> None:
+    """Every rules file of a page can be loaded."""
+    found = [block for page in pages() for block in blocks(page.read_text(encoding="utf-8"))]
+    shown = [block.text for block in found if block.directives.get("file") == RULES]
+    assert shown
+    for text in shown:
+        (tmp_path / RULES).write_text(text, encoding="utf-8")
+        assert load_gates(tmp_path / RULES)[1] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.toml")), ids=lambda path: path.name)

@@ -6,16 +6,21 @@ import pytest
 from tests.families.libraries import needs
 
 from manyfit.families import (
+    anomaly,
     bayes,
     boosting,
     catalog,
     discriminant,
+    forecast,
     forests,
+    gbt,
+    knn,
     lgbm,
     linear,
     neighbors,
     nets,
     ridge,
+    signals,
     svm,
     transforms,
     xgb,
@@ -267,6 +272,80 @@ class TestTransforms(FamilySuite):
     )
 
 
+GROWN = [{}, {"subsample": 0.5}, {"colsample": 0.5, "max_depth": 2}, {"max_leaves": 4, "reg_alpha": 0.1}]
+
+
+@needs("lightgbm")
+@needs("xgboost")
+class TestGbt(FamilySuite):
+    family = gbt.FAMILY
+    samples = tuple(
+        (f"manyfit.models.gbt:{name}", {"n_estimators": 4, "library": library, **values})
+        for name in ("GbtClassifier", "GbtRegressor")
+        for library in ("lightgbm", "xgboost")
+        for values in GROWN
+    )
+
+
+class TestKnn(FamilySuite):
+    family = knn.FAMILY
+    samples = (
+        *[(f"manyfit.models.knn:{name}", {"scale": "standard"}) for name in ("KnnClassifier", "KnnRegressor")],
+        *[
+            ("manyfit.models.knn_semi:KnnSemiClassifier", values)
+            for values in ({}, {"stage": "labeler"}, {"labelled": 1.0}, {"rounds": 3, "scale": "robust"})
+        ],
+    )
+
+
+class TestAnomaly(FamilySuite):
+    family = anomaly.FAMILY
+    samples = tuple(
+        (f"manyfit.models.anomaly:Anomaly{name}", values)
+        for name, values in (
+            ("Forest", {"n_estimators": 5}),
+            ("Neighbors", {}),
+            ("Svm", {}),
+            ("Svm", {"kernel": "linear"}),
+            ("Envelope", {}),
+        )
+    )
+
+
+class TestForecast(FamilySuite):
+    family = forecast.FAMILY
+    samples = tuple((f"manyfit.models.forecast:{name}", {}) for name in ("SeasonalNaive", "Drift"))
+
+
+@needs("dtaidistance")
+class TestSignals(FamilySuite):
+    family = signals.FAMILY
+    samples = tuple(
+        (f"manyfit.models.signals.{path}", values)
+        for path, several in (
+            ("decimate:Decimate", ({"factor": 1}, {"factor": 2}, {"factor": 2, "method": "iir"})),
+            (
+                "amplitude:Amplitude",
+                ({"method": "none"}, {"method": "robust"}, {"n_channels": 5, "method": "rms"}),
+            ),
+            ("time_features:TimeFeatures", ({},)),
+            (
+                "spectral_features:SpectralFeatures",
+                ({}, {"features": ["centroid", "band_shares"]}, {"features": "rolloff"}),
+            ),
+            (
+                "references:ReferenceDistances",
+                (
+                    {"metrics": ["l1", "cosine"]},
+                    {"metrics": "dtw", "n_references": 3},
+                    {"metrics": "l2", "selection_metric": "dtw"},
+                ),
+            ),
+        )
+        for values in several
+    )
+
+
 SUITES = (
     TestSvm,
     TestLinear,
@@ -280,6 +359,11 @@ SUITES = (
     TestBayes,
     TestNets,
     TestTransforms,
+    TestGbt,
+    TestKnn,
+    TestAnomaly,
+    TestForecast,
+    TestSignals,
 )
 CASES = [pytest.param(suite, marks=getattr(suite, "pytestmark", ()), id=suite.family.name) for suite in SUITES]
 """The suites as parameters, each with its own reason to be skipped."""
@@ -328,6 +412,10 @@ WRONG = (
     (TestLinear, rule("l1_ratio", only=("SGDClassifier",))),
     (TestRidge, rule("tol", only=("Ridge",))),
     (TestNeighbors, rule("p", only=("KNeighborsRegressor",))),
+    (TestKnn, rule("stage", only=("KnnSemiClassifier",))),
+    (TestAnomaly, rule("n_neighbors", only=("AnomalyNeighbors",))),
+    pytest.param(TestGbt, rule("max_leaves"), marks=needs("lightgbm")),
+    pytest.param(TestSignals, rule("window", only=("ReferenceDistances",)), marks=needs("dtaidistance")),
     (TestForests, rule("max_samples", "bootstrap", only=("RandomForestClassifier",))),
     (TestNets, rule("momentum", only=("MLPRegressor",))),
     pytest.param(TestXGBoost, rule("max_depth"), marks=needs("xgboost")),

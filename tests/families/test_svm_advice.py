@@ -67,7 +67,7 @@ def test_calibration_during_the_search():
         _warning({}, [1.0, 2.0], probability=[True, "deprecated"]),
     ):
         assert warning.startswith("probability = true makes every fit about 5 times as slow")
-        assert "CalibratedClassifierCV" in warning
+        assert 'calibrate = "sigmoid"' in warning
     assert _warning({}, [1.0, 2.0]) is None
 
 

@@ -9,6 +9,7 @@ from manyfit.contracts.executor import Finished, Work, WorkTask
 from manyfit.fit.executor import FitExecutor
 from manyfit.model.candidate import Candidate, Cell, Step
 from manyfit.model.keys import CandidateKey, CellKey, task_key
+from manyfit.model.schema import FeatureSchema
 from manyfit.model.segment import SegmentHeader
 from manyfit.model.sweep import DataSpec, FeatureSet, Keep, Problem, Split, SplitKind, SweepSpec
 from manyfit.model.unit import Mode
@@ -25,6 +26,7 @@ class Selected:
     classes: tuple
     scored: tuple
     problem: Problem
+    groups: object = None
 
 
 @dataclass
@@ -40,6 +42,13 @@ class ArrayRows:
     def columns(self, features):
         names = [f"f{i}" for i in range(self.X.shape[1])]
         return tuple(names[:2] if features == "two" else names)
+
+    def schema(self, features):
+        names = self.columns(features)
+        return FeatureSchema(names=names, types=("float",) * len(names), mode=features)
+
+    def others(self):
+        return ("y",)
 
     def folds(self, seed):
         kind = StratifiedKFold if self.classes else KFold

@@ -15,6 +15,7 @@ from tests.fit.sweeps import ArrayRows, bodies, candidate, cell, executor, work
 from manyfit.contracts.executor import Started
 from manyfit.families.estimators import SklearnCatalog
 from manyfit.fit.artifacts import Artifacts
+from manyfit.fit.bundles import load_bundle
 from manyfit.fit.models import load_model
 from manyfit.model.errors import DataChanged, NotFound, Refused, UserError
 from manyfit.model.sweep import Keep
@@ -292,14 +293,17 @@ def test_kept_models_come_back(steps, iris, tmp_path):
     made = executor(iris, artifacts=Artifacts(tmp_path / "artifacts", "w"))
     found = bodies(made, work([(candidate(*steps), cell(None, 3))], mode=Mode.KEEP))[0]
     model = found["artifacts"]["model"]
-    loaded = load_model(tmp_path / model["file"], sha256=model["sha256"])
+    content = (tmp_path / model["file"]).read_bytes()
+    loaded = load_bundle(content, "kept", sha256=model["sha256"])
     X, y = iris.X[112:], iris.y[112:]
-    assert np.mean(loaded.predict(X) == y) == found["scores"]["test"]["accuracy"]
+    assert np.mean(loaded.estimator.predict(X) == y) == found["scores"]["test"]["accuracy"]
     assert model["file"] == f"artifacts/{model['sha256'][:2]}/{model['sha256']}"
     assert model["length"] == (tmp_path / model["file"]).stat().st_size
-    assert model["classes"] == list(iris.classes)
-    assert model["columns"] == ["f0", "f1", "f2", "f3"]
-    assert model["versions"]["scikit-learn"]
+    assert (model["format"], model["model"], model["trusted"]) == ("bundle", "skops", True)
+    assert loaded.classes == tuple(iris.classes)
+    assert loaded.schema.names == ("f0", "f1", "f2", "f3")
+    assert loaded.manifest["scores"] == found["scores"]
+    assert loaded.manifest["environment"]["libraries"]["scikit-learn"]
     assert [path.name for path in (tmp_path / "artifacts").rglob(".*")] == []
 
 
@@ -333,7 +337,7 @@ def test_foreign_types_must_be_trusted_by_name(tmp_path):
     with pytest.raises(Refused, match="checksum"):
         load_model(path, sha256="0" * 64)
     path.write_bytes(b"nonsense")
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(Refused, match="is no skops file"):
         load_model(path)
     with pytest.raises(NotFound, match="no model at"):
         load_model(tmp_path / "absent")

@@ -1,16 +1,17 @@
 """The engine that fits related candidates together, with rules that behave well and rules that do not."""
 
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.naive_bayes import GaussianNB
 
-from manyfit.contracts.fusion import CannotFuse, Fuse, Guarantee
+from manyfit.contracts.fusion import Block, CannotFuse, Fuse, Guarantee
 from manyfit.families.catalog import FamilyCatalog
 from manyfit.families.fusion.sources import FittedSource
-from manyfit.fit.fusing import SHARED_STEPS, Begun, Broken, Fit, Fitted, Fitter
+from manyfit.fit.fusing import SHARED_STEPS, Begun, Broken, Fit, Fitted, Fitter, Together
 from manyfit.testing.tables import make_table
 
 BAYES = "sklearn.naive_bayes:GaussianNB"
@@ -260,3 +261,68 @@ def test_answers_do_not_depend_on_sharing():
         for name, responses in one.answers.items():
             assert np.array_equal(responses.raw("predict_proba"), fused[index].answers[name].raw("predict_proba"))
         assert fused[index].seconds > 0
+
+
+def in_blocks(batch, positions):
+    """Yield the fits at *positions* as one block that is made with a warning."""
+    fitted = [clone(batch.estimators[at]).fit(batch.X, batch.y) for at in positions]
+    warnings.warn("made together", RuntimeWarning, stacklevel=1)
+    yield Block(
+        positions=positions,
+        classes=fitted[0].classes_,
+        answers={"predict": lambda name: np.stack([one.predict(batch.sets[name]) for one in fitted])},
+        source=lambda place: FittedSource(fitted[place], batch.sets),
+    )
+
+
+def blocks(fits, rule):
+    """Return the events, blocks as they are."""
+    table = make_table("plain", "classifier", seed=0, n=40)
+    fitter = Fitter(Rules(rule), FamilyCatalog(), EXACT)
+    return [event for event in fitter.fit_in_blocks(fits, table) if not isinstance(event, Begun)]
+
+
+def test_a_block_is_one_event():
+    """What a rule yields at once is ready at once; each of its fits has its warnings and its part of the time."""
+    (event,) = blocks(bayes(), Sharing(lambda batch: in_blocks(batch, [2, 0, 1, 3])))
+    assert isinstance(event, Together)
+    assert event.indices == (2, 0, 1, 3)
+    assert [str(one.message) for one in event.caught] == ["made together"]
+    assert event.fusion == {"rule": "sharing", "guarantee": "exact", "n_tasks": 4}
+    assert 0 < event.seconds < 1
+
+
+def test_the_fits_of_a_block_are_those_made_alone():
+    """One by one, a block is what its fits are: answers, warnings and rule."""
+    _, together = run(bayes(), [Sharing(lambda batch: in_blocks(batch, [2, 0, 1, 3]))])
+    _, alone = run(bayes())
+    for index, one in together.items():
+        assert [str(each.message) for each in one.caught] == ["made together"]
+        assert one.fusion["rule"] == "sharing"
+        for name, answers in one.answers.items():
+            assert np.array_equal(answers.predicted, alone[index].answers[name].predicted)
+
+
+def test_blocks_single_fits_and_what_is_left_out():
+    """A rule may answer for some at once, for some one by one, and leave the others alone."""
+
+    def both(batch):
+        yield from in_blocks(batch, [0, 3])
+        yield 1, FittedSource(clone(batch.estimators[1]).fit(batch.X, batch.y), batch.sets)
+
+    begun, ended = run(bayes(), [Sharing(both)])
+    assert begun == [(0, 1, 2, 3), (2,)]
+    assert [bool(ended[index].fusion) for index in range(4)] == [True, True, False, True]
+    assert [len(ended[index].caught) for index in range(4)] == [1, 0, 0, 1]
+
+
+def test_fits_that_are_made_again_are_never_fitted_themselves():
+    """With `renew` the estimators of a fit stay as they are, shared or alone, on every table."""
+    for rules in ((), [Sharing(fit_all)]):
+        fits = [replace(fit, renew=clone) for fit in bayes()]
+        first, second = run(fits, rules), run(fits, rules)
+        assert all(not hasattr(fit.steps[0][1], "classes_") for fit in fits)
+        assert all(
+            np.array_equal(one.answers["train"].predicted, second[1][index].answers["train"].predicted)
+            for index, one in first[1].items()
+        )

@@ -138,6 +138,24 @@ def test_a_rule_that_fails_ends_no_plan():
     assert told(plan) == {"toy": "2", "rule \"toy\" failed: KeyError: 'lost'": "1"}
 
 
+def test_a_rule_without_a_group_ends_no_plan():
+    """A group that cannot be told, or is no key, is a reason as well."""
+    plan = planned([toy(x=1, group=["a", "list"]), toy(x=2), toy(x=3)], using(ToyRule()))
+
+    assert told(plan) == {"toy": "2", "rule \"toy\" failed: TypeError: unhashable type: 'list'": "1"}
+
+
+def test_a_rule_that_cannot_tell_its_cost_is_not_used():
+    """Who cannot say what it costs together is planned alone."""
+
+    def lost(alone):
+        raise ZeroDivisionError
+
+    plan = planned([toy(x=1), toy(x=2)], using(ToyRule(cost=lost)))
+
+    assert told(plan) == {NOT_WORTH: "2"}
+
+
 def test_a_rule_that_is_asked_for_comes_first():
     """A rule by name wins over one that needs no asking; where it refuses, the other gets the fit."""
     asked = ToyRule(name="close-enough", guarantee=Guarantee.TOLERANCE)

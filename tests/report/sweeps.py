@@ -113,7 +113,9 @@ def new_store(folder: Path, *segments: Segment) -> DirectoryStore:
     return submit(DirectoryStore.create(folder / "vowels.sweep", sweep="vowels", refresh_seconds=0.0), *segments)
 
 
-def register(store: DirectoryStore, name: str = "w-1", host: str = "here") -> WorkerId:
+def register(
+    store: DirectoryStore, name: str = "w-1", host: str = "here", libraries: Mapping[str, str] | None = None
+) -> WorkerId:
     """Register a worker."""
     info = WorkerInfo(
         id=WorkerId(name),
@@ -126,6 +128,7 @@ def register(store: DirectoryStore, name: str = "w-1", host: str = "here") -> Wo
         started_at=0.0,
         cores=1,
         memory_bytes=1,
+        libraries=libraries or {},
     )
     store.register(info)
     return info.id
@@ -139,9 +142,10 @@ def run(
     host: str = "here",
     units: int | None = None,
     at: float = 1e9,
+    libraries: Mapping[str, str] | None = None,
 ) -> int:
     """Run *units* units (None: all that can be claimed), each task with the result that *outcome* gives."""
-    name = register(store, worker, host)
+    name = register(store, worker, host, libraries)
     done = 0
     while units is None or done < units:
         lease = store.claim(name)

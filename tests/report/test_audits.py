@@ -21,6 +21,7 @@ from manyfit.report.audits import (
     verdict_text,
     why_off,
 )
+from manyfit.report.comparing import compared, notes_on
 from manyfit.report.frames import results_frame
 from manyfit.report.fused import doubtful_counts, fused_keys, population, rules_used, stored_results
 from manyfit.report.leaderboard import leaderboard
@@ -236,6 +237,7 @@ def test_results_of_a_rule_that_is_off_are_doubtful(store: Store) -> None:
     rows = leaderboard(store).to_dicts()
     assert {(row["pipeline"], row["n_doubtful"]) for row in rows} == {("knn", 0), ("nb", 0), ("ridge", 3)}
     assert doubtful_counts(store) == {"ridge": 6}
+    assert "3 scores are doubtful" in notes_on(compared(store)[0])[-1]
     told = describe(store, key_of(RIDGE[0], cells()[0]), sweep="s.toml").why
     assert told[1] == (
         "it was computed together with 3 other tasks by the rules shared-steps and ridge, whose promise is exact"

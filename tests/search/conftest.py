@@ -17,4 +17,5 @@ def one_thread():
 def pooled(monkeypatch):
     """Have the pool do even the smallest search, and this process nothing."""
     monkeypatch.setattr(running, "SMALL_SECONDS", -1.0)
+    monkeypatch.setattr(running, "HANDING_SECONDS", 0.0)
     monkeypatch.setattr(running.Running, "_help", lambda *_: None)

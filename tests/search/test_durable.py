@@ -62,7 +62,7 @@ from sklearn.datasets import make_classification
 from manyfit import GridSearchCV
 from tests.search.estimators import Slow
 X, y = make_classification(100, 5, random_state=0)
-grid = {"n": list(range(12)), "seconds": [0.15]}
+grid = {"n": list(range(12)), "seconds": [0.4]}
 search = GridSearchCV(Slow(folder=sys.argv[1]), grid, cv=2, n_jobs=2, store=sys.argv[2], refit=False)
 search.fit(X, y)
 print(search.cv_results_["mean_test_score"].tolist(), flush=True)

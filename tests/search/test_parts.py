@@ -187,7 +187,7 @@ def test_portions_cover_every_task_once():
     grid = [{"n_neighbors": k} for k in range(1, 9)]
     asked = evaluation(KNeighborsClassifier(), grid)
     fitting = Fitting(asked, separate=False)
-    portions = Dividing(asked, fitting.blueprints, fitting.families).portions(2)
+    portions = Dividing(asked, fitting).portions(2)
     assert sorted(index for portion in portions for index in portion.indices) == list(range(24))
     assert all(len({index % 3 for index in portion.indices}) == 1 for portion in portions)
     assert len(portions) < 24
@@ -197,7 +197,7 @@ def test_unrelated_candidates_are_divided():
     """A group that shares nothing is divided so that both runners have work to the end."""
     asked = evaluation(LogisticRegression(), [{"C": float(n)} for n in range(1, 41)])
     fitting = Fitting(asked, separate=False)
-    portions = Dividing(asked, fitting.blueprints, fitting.families).portions(2)
+    portions = Dividing(asked, fitting).portions(2)
     total = sum(portion.seconds for portion in portions)
     assert max(portion.seconds for portion in portions) < total / 4
 

@@ -239,6 +239,7 @@ from manyfit import GridSearchCV
 from manyfit.search import running
 from tests.search.estimators import Slow
 running.SMALL_SECONDS = -1.0
+running.HANDING_SECONDS = 0.0
 running.Running._help = lambda *_: None
 X = np.random.default_rng(0).normal(size=(40000, 8))
 y = np.arange(40000) % 2

@@ -5,10 +5,8 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from manyfit._version import __version__
 from manyfit.connect import local_files
 from manyfit.contracts.executor import Work, WorkTask
 from manyfit.contracts.fusion import Guarantee
@@ -24,6 +22,7 @@ from manyfit.model.wire import header_to_json
 from manyfit.report.audits import Compared, Scores, Stored, Tally, certificate, compare, compare_failure, scores_of
 from manyfit.run.control import last_header, publish
 from manyfit.run.known import segments_of
+from manyfit.run.libraries import all_versions
 from manyfit.run.pool import Pool
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ SMALL_SHARE = 0.05
 """The audit at the end of a run takes up to this part of the time that the run took, its runners' start aside."""
 SMALL_LEAST_SECONDS = 1.0
 """So long it takes at least, if there is something to compare: enough for many tiny fits."""
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "numba")
 
 _SECONDS_FOR_MORE = 5.0
 """An audit of fewer seconds has one runner: to start another would take longer than it saves."""
@@ -102,7 +100,7 @@ def audit(
 
     everything = everything or population(store)
     if everything.frame.is_empty():
-        return certificate((), seed=seed, drawn_from=everything.digest(), versions=versions())
+        return certificate((), seed=seed, drawn_from=everything.digest(), versions=all_versions())
     header = last_header(store)
     declared = header.spec.get("workers", {}).get("threads", 1)
     with ExitStack() as stack:
@@ -151,17 +149,6 @@ def small_audit(
     )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of manyfit and of the libraries that fit, as far as they are installed."""
-    found = {"manyfit": __version__}
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 @dataclass(slots=True, kw_only=True)
 class _Audit:
     """One audit while it goes on."""
@@ -191,7 +178,7 @@ class _Audit:
                     break
         self._look_twice(tallies, stored, alone)
         return certificate(
-            tallies.values(), seed=self.seed, drawn_from=self.everything.digest(), versions=versions()
+            tallies.values(), seed=self.seed, drawn_from=self.everything.digest(), versions=all_versions()
         )
 
     def _tallies(self) -> dict[str, Tally]:

@@ -20,8 +20,9 @@ from manyfit.model.snapshot import Snapshot, WorkerView
 from manyfit.model.worker import WorkerInfo, WorkerState
 from manyfit.report.pace import Pace
 from manyfit.report.progress import Leader, Progress
+from manyfit.report.quality.vigil import Vigil
 from manyfit.report.reasons import silent, situation
-from manyfit.run.control import last_header
+from manyfit.run.control import hold_once, last_header
 from manyfit.run.identity import worker_info
 from manyfit.run.terms import unmet_here
 
@@ -43,7 +44,7 @@ class Look:
 
     `best` is the leader of each pipeline on each split so far. `rate` is tasks settled in a
     second since this run began; `left_seconds` is None until there is something to go by. `obstacles`
-    say why tasks are left that this run does not get on with.
+    say why tasks are left that this run does not get on with. `checks` say what is wrong with results so far.
     """
 
     snapshot: Snapshot
@@ -53,6 +54,7 @@ class Look:
     elapsed_seconds: float
     notes: Sequence[str] = ()
     obstacles: Sequence[str] = ()
+    checks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,7 @@ class Drive:
     _here: WorkerInfo | None = None
     _idle_since: float | None = None
     _waits: str = ""
+    _judged: set[str] = field(default_factory=set)
 
     def start(self) -> Pool:
         """Start the workers; they wait for the plan, so this may come before it is submitted."""
@@ -227,7 +230,9 @@ class Drive:
                 elapsed_seconds=now - started,
                 notes=tuple(self.notes),
                 obstacles=tuple(self.obstacles),
+                checks=follow.progress.vigil.lines(),
             )
+            self._hold(follow.progress.vigil, log)
             self.on_look(look)
             log.look(look.snapshot, per_second, left, now)
             if not alive or over:
@@ -236,6 +241,21 @@ class Drive:
                 self.compact(threshold_rows=100_000)
                 compacted = self.clock()
             time.sleep(LOOK_SECONDS)
+
+    def _hold(self, vigil: Vigil, log: StatusLog) -> None:
+        """Hold pipelines most of whose fits diverge, where the sweep asks for it."""
+        for pipeline, reason in vigil.mostly_diverging().items():
+            if pipeline in self._judged:
+                continue
+            self._judged.add(pipeline)
+            if not self._holds_bad_pipelines():
+                continue
+            counts = self.store.snapshot().per_pipeline.get(pipeline)
+            if counts is not None and counts.pending and hold_once(self.store, pipeline, reason):
+                log.write(f"{pipeline} is paused: {reason}")
+
+    def _holds_bad_pipelines(self) -> bool:
+        return bool((last_header(self.store).spec.get("checks") or {}).get("hold"))
 
     def _say_why_idle(self, snapshot: Snapshot, now: float, log: StatusLog) -> None:
         """Note once why all workers are idle although tasks are left: it may last for ever."""

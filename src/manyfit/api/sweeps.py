@@ -217,7 +217,8 @@ class Sweep:
         control.resume(store, holding=True)
         drive = Drive(store, self.address, options, on_look=progress or (lambda look: None))
         drive.watch(drive.start())
-        if self._keeps_best(store, only) and keep_best(store, self.declared.spec.keep.n_best):
+        keep = self.declared.spec.keep
+        if self._keeps_best(store, only) and keep_best(store, keep.n_best, per_pipeline=keep.per_pipeline):
             drive.watch(drive.start())
 
     def _keeps_best(self, store: Store, only: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 """Leaderboard and task tables as a terminal has room for them: what says least is left out first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +38,22 @@ def _board(out: Output, part: "pl.DataFrame", metric: str) -> None:
     ]
     if part["std"].is_not_null().any():
         columns.append(("±", _scores(part, "std"), True))
-    columns += [column for column in _optional(part) if column[1]]
+    held_out = _held_out(part, metric, sets)
+    columns += [(name, _scores(part, name), True) for name in held_out]
+    columns += [column for column in _optional(part) if column[1] and column[0] not in held_out]
     headers, cells, right = _within(columns, out.width)
     out.table(headers, list(zip(*cells, strict=True)), right=right)
+
+
+def _held_out(part: "pl.DataFrame", metric: str, sets: Sequence[str]) -> list[str]:
+    """Return the columns that say how well candidates generalise: the score on the held-out set, and the gap."""
+    from manyfit.report.held_out import compared_sets
+
+    if "gap" not in part.columns or part["gap"].is_null().all():
+        return []
+    named = [name for name in part.columns if name.endswith(f"_{metric}") and part[name].is_not_null().any()]
+    pair = compared_sets([*sets[:1], *(name.removesuffix(f"_{metric}") for name in named)])
+    return [] if pair is None else [f"{pair[1]}_{metric}", "gap"]
 
 
 def _params(part: "pl.DataFrame") -> list[str]:
@@ -100,6 +113,28 @@ def _within(
     return [header for header, _, _ in kept], [cells for _, cells, _ in kept], right
 
 
+def show_gaps(out: Output, frame: "pl.DataFrame", metric: str) -> None:
+    """Show validation beside held-out scores, one table for each split."""
+    for number, part in enumerate(frame.partition_by("split", maintain_order=True)):
+        if number:
+            out.line()
+        out.line(f"split {part['split'][0]}")
+        columns: list[tuple[str, list[str], bool]] = [
+            ("rank", [str(rank) for rank in part["rank"]], True),
+            ("pipeline", list(part["pipeline"]), False),
+            ("parameters", _params(part), False),
+            (f"{part['validation_set'][0]} {metric}", _scores(part, "validation"), True),
+            (part["held_out_set"][0], _scores(part, "held_out"), True),
+            ("gap", _scores(part, "gap"), True),
+            ("rank there", [str(rank) for rank in part["held_out_rank"]], True),
+        ]
+        out.table(
+            [header for header, _, _ in columns],
+            list(zip(*(cells for _, cells, _ in columns), strict=True)),
+            right=[i for i, (_, _, at_right) in enumerate(columns) if at_right],
+        )
+
+
 def show_tasks(out: Output, frame: "pl.DataFrame", metric: str | None) -> None:
     """Show one row for each task."""
     from manyfit.report.planned import label_of
@@ -114,13 +149,20 @@ def show_tasks(out: Output, frame: "pl.DataFrame", metric: str | None) -> None:
         ("pipeline", [row["pipeline"] for row in rows], False),
         ("parameters", [label_of(row["params"]) or "-" for row in rows], False),
         ("split", [row["split"] for row in rows], False),
-        ("fold", ["-" if row["fold"] is None else str(row["fold"]) for row in rows], True),
+        (*_folds(rows), True),
         ("seed", [str(row["seed"]) for row in rows], True),
         ("outcome", [row["outcome"] + (", doubtful" if row["doubtful"] else "") for row in rows], False),
         *((name, _scores(frame, name), True) for name in shown),
     ]
     headers, cells, right = _within(columns, out.width)
     out.table(headers, list(zip(*cells, strict=True)), right=right)
+
+
+def _folds(rows: "Sequence[Mapping[str, Any]]") -> tuple[str, list[str]]:
+    """Return the header and the cells of the folds: of groups where each fold holds one out."""
+    named = any(row["held_out"] for row in rows)
+    cells = ["-" if row["fold"] is None else row["held_out"] or str(row["fold"]) for row in rows]
+    return ("held out" if named else "fold"), cells
 
 
 def show_accuracy(out: Output, rows: "Sequence[PipelineAccuracy]") -> None:

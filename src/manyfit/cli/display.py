@@ -20,6 +20,7 @@ WIDE = 110
 """From this width on, everything about progress stands in one line."""
 PACE_ROOM = 45
 LINES_OF_BEST = 2
+LINES_OF_CHECKS = 2
 
 
 class Display(Protocol):
@@ -87,6 +88,8 @@ class LineDisplay:
             return
         self._last, self._shown = now, counts
         self._write(f"{progress_text(look)}{best_of_all(look.best)}")
+        for text in look.checks[:LINES_OF_CHECKS]:
+            self._write(f"check: {text}")
 
     def _write(self, text: str) -> None:
         self._stream.write(text + "\n")
@@ -137,7 +140,8 @@ def live_lines(look: "Look", width: int) -> list[str]:
     else:
         bar = _bar(look, max(BAR_NARROWEST, min(BAR_WIDEST, width - room)))
         lines = [name + "   ".join([bar, *_front(look)]), " " * len(name) + "   ".join(_pace(look))]
-    return [line[:width] for line in [*lines, *best_lines(look.best, width)]]
+    checks = [f" check  {text}" for text in look.checks[:LINES_OF_CHECKS]]
+    return [line[:width] for line in [*lines, *checks, *best_lines(look.best, width)]]
 
 
 def _settled(look: "Look") -> tuple[int, int]:

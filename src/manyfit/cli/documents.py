@@ -37,7 +37,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "disk_bytes": "predicted size of the results",
         "worker_bytes": "predicted memory of one worker",
         "warnings": "what may be a mistake",
-        "first": "the tasks that start first: key, pipeline, params, split, fold, seed",
+        "first": "the tasks that start first: key, pipeline, params, split, fold, seed, held_out",
         "accuracy": (
             "null without experience; else n_tasks, median, p90: half of these earlier fits and nine tenths of"
             " them are within these factors of what is predicted without having seen them"
@@ -70,8 +70,37 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "leaderboard": "the best ten of each split, as in results",
         "failures": "as in failures",
         "n_warned": "tasks whose fit warned, by kind of warning",
+        "checks": "what is wrong with results, in words; `check` has more",
         "audit": "as in audit; null where nothing was fused since the last one, or with --no-audit",
         "files": "leaderboard (CSV) and tasks (Parquet)",
+    },
+    "models": {
+        "models": (
+            "for each kept model: id (SHA-256 of its file), task, pipeline, params, split, fold, seed, scores (by"
+            " set and metric), n_bytes, format (skops, joblib, or plain skops of earlier versions), trusted,"
+            " foreign_types, file, present"
+        ),
+        "n_bytes": "their size together",
+    },
+    "predict": {
+        "task": "the task of the model",
+        "n_rows": "rows that were predicted",
+        "counts": "how often each class was predicted; empty for numbers",
+        "file": "the file that was written, or null",
+        "rows": "without a file, the rows: the index column, predicted, confidence, p:CLASS of each class",
+    },
+    "rebuild": {
+        "task": "the key of the task",
+        "label": "the task in words",
+        "equal": "whether every stored score is the same number",
+        "scores": "for each score: set, metric, stored, rebuilt, equal",
+        "versions": "what has another version than when the kept model was made, in words",
+        "fused_by": "the rule that computed the stored scores together with others, or null",
+        "seconds": "how long fitting and scoring took",
+        "id": "SHA-256 of the new bundle",
+        "kept_id": "SHA-256 of the kept bundle, or null",
+        "n_bytes": "the size of the new bundle",
+        "file": "the file that was written, or null",
     },
     "watch": {"sweep": "the sweep's name", "state": "as in status", "counts": COUNTS},
     "status": {
@@ -105,7 +134,10 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
     "results": {
         "raw": "whether rows are tasks",
         "n_rows": "rows",
-        "rows": "one object for each candidate on each split, or for each task, with the columns of the files",
+        "rows": (
+            "one object for each candidate on each split, or for each task, with the columns of the files; with"
+            " --gap those of `Results.generalisation`"
+        ),
     },
     "failures": {
         "failures": (
@@ -128,6 +160,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "variant": "its data variant",
         "split": "its split",
         "fold": "its fold, null for the fit on all training rows",
+        "held_out": "the group that its fold holds out, null where that is not one group",
         "seed": "its seed",
         "segment": "the plan segment that has it",
         "unit": "the unit that has it",
@@ -143,6 +176,36 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
             " artifacts, fusion (rule, guarantee, n_tasks; empty: fitted alone), failure; null before there is one"
         ),
     },
+    "check": {
+        "sweep": "the sweep's name",
+        "counts": COUNTS,
+        "rules": "names of the rules that were asked",
+        "n_errors": "remarks that are errors: above 0 the exit code is 1",
+        "n_warnings": "remarks that are warnings",
+        "remarks": (
+            "what was found, errors first: rule, severity (error, warning, note), pipeline (or null), text,"
+            " n_found, n_looked_at, examples (keys of tasks), do"
+        ),
+    },
+    "export": {
+        "folder": "where the files are",
+        "n_runs": "rows of the table of runs",
+        "n_series": "series of training in the table of series",
+        "complete": "whether no task is left",
+        "columns": "names of the columns of the table of runs",
+        "files": "for each file: name, n_bytes, sha256, n_rows (null for what is no table)",
+    },
+    "archive": {
+        "archive": "the file",
+        "sweep": "the sweep's name",
+        "complete": "whether no task was left when it was made",
+        "counts": COUNTS,
+        "n_runs": "runs with a result",
+        "n_files": "entries of the archive",
+        "n_bytes": "size of the file",
+        "n_bytes_unpacked": "size of all entries",
+        "made_with": "version of manyfit",
+    },
     "audit": {
         "passed": "false when a score is not what its rule promises",
         "n_fused": "results that were computed together with others",
@@ -156,6 +219,61 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "off": "rules that this audit switched off",
         "seed": "draws the same results again",
         "versions": "of manyfit and the libraries that fitted",
+    },
+    "compare": {
+        "comparisons": (
+            "for each split and data variant of each sweep: sweep, split, variant, set, metric, greater_is_better,"
+            " best (pipeline, params, features, candidate_key, score), over, n_cells, n_folds, ratio (rows tested"
+            " to rows trained on), alpha, rope, against (for each other: pipeline, params, features,"
+            " candidate_key, score, n_pairs, difference, low, high, p, p_holm, p_wilcoxon, p_wilcoxon_holm,"
+            " p_below, p_within, p_above, says), notes"
+        ),
+        "ranking": (
+            "over several data sets, else null: metric, data_sets, competitors (name, rank), scores (data sets x"
+            " competitors), alpha, critical_difference, not_different (groups of names), friedman (chi2, p, f,"
+            " p_f), p_wilcoxon (of two), left_out, notes"
+        ),
+    },
+    "gate": {
+        "passed": "whether every gate passed: the exit code is 0, else 1",
+        "model": "the model that was judged",
+        "champion": "the model that it was compared with, or null",
+        "data": "the rows that it was judged on",
+        "n_rows": "how many they are",
+        "scores": "metrics over all rows",
+        "classes": "for each class: n_rows, precision, recall, f1, specificity",
+        "groups": "for each group: n_rows, metrics",
+        "gates": (
+            "for each gate: kind (metric, champion, latency, size, schema, calibration), key (its place in the"
+            " rules), gate, wanted, measured, value, passed, says"
+        ),
+    },
+    "report": {
+        "file": "the HTML file that was written",
+        "n_bytes": "its size",
+        "sections": "the ids of its sections; those without anything to show are left out",
+        "plots": "files of plots, with --plots",
+        "predictions": "for each of the best candidates: kept, fitted again, or missing",
+        "seconds": "how long it took",
+    },
+    "verify": {
+        "id": "names the verification; the same request on the same data has the same",
+        "stored_at": "when it was stored, in seconds",
+        "sweep": "the sweep's name",
+        "source": "what was verified on: kind (data, unseen-groups, unused-rows), shown, fingerprint, where",
+        "sample": "how rows were drawn",
+        "seed": "what drew them",
+        "keep_seen": "whether rows that stand among training rows were kept",
+        "problem": "classification or regression",
+        "n_rows": "verified rows (of the model with most)",
+        "rows_sha256": "of the table of all predictions",
+        "notes": "what is to be said of the rows, leakage for one",
+        "models": (
+            "for each model: candidate_key, tasks, pipeline, params, features, variant, split, metric, set and"
+            " validation (its score in the sweep), verified, gap (positive: worse here), counts (no_target,"
+            " seen_by_index, seen_by_content), n_rows, scores, classes and categories (support, n_predicted,"
+            " precision, recall, f1, specificity), groups, confusion_matrix, category_confusion_matrix"
+        ),
     },
     "pause": {
         "paused": "true",
@@ -237,15 +355,43 @@ ERROR_KEYS = {
 """What a command that fails writes instead."""
 
 OTHER_KEYS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "archive": (
+        "with --restore",
+        {
+            "target": "the store that has the sweep now",
+            "sweep": "the sweep's name",
+            "counts": COUNTS,
+            "n_results": "accepted results, those of earlier attempts included",
+            "n_artifacts": "kept files",
+        },
+    ),
     "status": (
         "of a store with several sweeps",
         {
             "store": "the store",
             "sweeps": (
                 "for each sweep, most urgent first: sweep, store, state, priority, counts, workers (alive),"
-                " last_activity_at"
+                " last_activity_at, doubtful (an audit found results that are)"
             ),
         },
+    ),
+    "compare": (
+        "with --one-se or --simplest",
+        {
+            "choices": (
+                "for each split and data variant of each sweep: sweep, split, variant, metric, best and chosen"
+                " (pipeline, params, features, candidate_key, score, std, time_fit, rank), standard_error,"
+                " threshold, n_within, simplest"
+            )
+        },
+    ),
+    "gate": (
+        "with --init",
+        {"file": "the rules file that was written"},
+    ),
+    "verify": (
+        "with --list",
+        {"verifications": "all that are stored, oldest first"},
     ),
     "explain": (
         "with --pending",

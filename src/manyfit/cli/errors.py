@@ -74,7 +74,7 @@ def _mistakes(exc: "BaseException") -> list[str]:
         column = max(len(mistake.key) for mistake in found if len(mistake.key) <= LONGEST_KEY or len(found) == 1)
         for mistake in found:
             lines += _mistake(mistake.key, mistake.message, column)
-    return [*lines, "nothing was queued"]
+    return [*lines, exc.then]
 
 
 def _mistake(key: str, message: str, column: int) -> list[str]:

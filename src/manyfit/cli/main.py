@@ -12,25 +12,33 @@ import typer
 from manyfit._version import __version__
 from manyfit.cli import options
 from manyfit.cli.commands import (
+    archiving,
     auditing,
+    checking,
     cleaning,
+    comparing,
     control,
     doctor,
     explaining,
+    exporting,
+    gating,
     logs,
+    models,
     moving,
     outcome,
     planning,
+    reporting,
     running,
     starting,
     status,
     terms,
+    verifying,
 )
 from manyfit.model.errors import Interrupted
 
 EPILOG = (
-    "Exit codes: 0 done; 1 unexpected error, or an audit found wrong scores; 2 wrong use or a mistake in the"
-    " sweep; 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
+    "Exit codes: 0 done; 1 unexpected error, or an audit, a check or a gate found what is wrong; 2 wrong use or a"
+    " mistake in the sweep; 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
     " 130 interrupted (nothing is lost)."
 )
 
@@ -108,8 +116,18 @@ for command in (
     outcome.results,
     outcome.failures,
     outcome.warnings,
+    reporting.report,
+    comparing.compare,
+    gating.gate,
     explaining.explain,
+    models.models,
+    models.predict,
+    models.rebuild,
     auditing.audit,
+    checking.check,
+    exporting.export,
+    archiving.archive,
+    verifying.verify,
     control.pause,
     control.resume,
     control.stop,

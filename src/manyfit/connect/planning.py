@@ -212,8 +212,13 @@ def _with_metrics(spec: SweepSpec, profile: "DataProfile | None") -> SweepSpec:
     if profile is None:
         return spec
     categories = bool(spec.data.categories)
-    names = spec.metrics or metrics.standard_metrics(profile.problem, len(profile.classes), categories)
-    rank_by = spec.rank_by or (spec.metrics[0] if spec.metrics else metrics.default_rank(profile.problem))
+    standard = metrics.standard_metrics(profile.problem, len(profile.classes), categories)
+    ranked = metrics.default_rank(profile.problem)
+    if spec.data.problem is Problem.ANOMALY:
+        standard = metrics.anomaly_metrics(labelled=spec.data.target is not None)
+        ranked = standard[0]
+    names = spec.metrics or standard
+    rank_by = spec.rank_by or (spec.metrics[0] if spec.metrics else ranked)
     if rank_by not in names:
         names = (*names, rank_by)
     return replace(spec, metrics=tuple(names), rank_by=rank_by)
@@ -224,7 +229,10 @@ def _metric_mistakes(declared: Declared, profiles: "Mapping[str, DataProfile]") 
     from manyfit.fit import metrics
 
     spec = declared.spec
-    problems = [profile.problem for profile in profiles.values()] or [*Problem]
+    problems = [profile.problem for profile in profiles.values()] or [
+        Problem.CLASSIFICATION,
+        Problem.REGRESSION,
+    ]
     ranking = [spec.rank_by] if spec.rank_by and spec.rank_by not in spec.metrics else []
     for key, names in (("metrics", spec.metrics), ("rank_by", ranking)):
         found = [metrics.check(names, problem) for problem in problems]
@@ -259,9 +267,10 @@ def _using(spec: SweepSpec, expansion: Expansion, rules_off: Collection[str]) ->
     """Return the rules for this sweep, with the installed releases of what they were proven on."""
     if _why_not_fused(spec):
         return None
+    from manyfit.families.telling import TellingAlone
     from manyfit.fit.releases import releases_for
 
-    rules = fusion_rules()
+    rules = TellingAlone(fusion_rules()) if spec.keep.series else fusion_rules()
     uses = {step.use for made in expansion.made.values() for one in made for step in one.candidate.steps}
     return Using(
         rules=rules,

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+VERIFICATIONS = "artifacts/verifications/"
+"""Begins the names of verifications, which no result refers to: they stay as long as their sweep."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactFile:

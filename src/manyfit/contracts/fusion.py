@@ -7,7 +7,7 @@ rule does not yield is fitted alone, so a rule may always step back, never guess
 """
 
 import enum
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -84,6 +84,33 @@ class Source(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """
+    What several fused fits answer at once. It is asked only until the rule is asked for more.
+
+    `positions` are those of its fits in `Batch.estimators`, `classes` what `Source.classes` is for each. `answers`
+    has, for each method that the fitted estimators would have, a function that returns what all of them answer
+    for the set with a name: an array with the fits in order along its first axis, equal to the answers of
+    `source(place)` bit for bit. Warnings given while the block is made are those of each of its fits.
+    """
+
+    positions: Sequence[int]
+    classes: Any
+    answers: Mapping[str, Callable[[str], Any]]
+    source: Callable[[int], Source]
+    """Returns what answers for the fit at a place in `positions`."""
+
+
+def one_by_one(yielded: "Iterable[tuple[int, Source] | Block]") -> Iterator[tuple[int, Source]]:
+    """Return what a rule yields as (position, answers) of single fits."""
+    for item in yielded:
+        if isinstance(item, Block):
+            yield from ((position, item.source(place)) for place, position in enumerate(item.positions))
+        else:
+            yield item
+
+
 class Rule(Protocol):
     """
     One way to share work among fits of one estimator class: `FusionSuite` holds it to what it says.
@@ -134,9 +161,9 @@ class Rule(Protocol):
 class Predicting(Rule, Protocol):
     """A rule for estimators that predict."""
 
-    def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
+    def run(self, batch: Batch) -> Iterator[tuple[int, Source] | Block]:
         """
-        Yield (position in `batch.estimators`, answers) one by one, in any order.
+        Yield (position in `batch.estimators`, answers) one by one, or blocks of several, in any order.
 
         What is not yielded is fitted alone. Raises `CannotFuse` with the reason why the rest is not; any
         other exception has the same effect and is reported.

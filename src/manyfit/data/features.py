@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from manyfit.data.ahead import ends_column
 from manyfit.data.arrays import Column
 from manyfit.data.findings import Findings, some
 from manyfit.data.sources import TARGET
@@ -20,7 +21,7 @@ def feature_columns(
     group, the time, a column that a split reads its sets from, or a metadata column. A column with a
     role other than the target is a feature where a set includes it by its exact name.
     """
-    roles = _roles(spec, metadata_columns)
+    roles = roles_of(spec, metadata_columns)
     return {
         features.name: _chosen(features, columns, roles, _key(features), findings) for features in spec.features
     }
@@ -30,12 +31,14 @@ def _key(features: FeatureSet) -> str:
     return f"features.{features.name}" if features.name else "features"
 
 
-def _roles(spec: SweepSpec, metadata_columns: Sequence[str]) -> dict[str, str]:
+def roles_of(spec: SweepSpec, metadata_columns: Sequence[str]) -> dict[str, str]:
     """Return what the columns are that patterns leave out."""
     data = spec.data
     split_columns = [split.column for split in spec.splits if split.kind is SplitKind.COLUMN and split.column]
     named = [(name, "a metadata column") for name in metadata_columns]
     named += [(name, "the column of a split") for name in split_columns]
+    if data.lags is not None and data.time is not None:
+        named += [(ends_column(data.time), "the time of the target"), (data.lags.by or "", "the series")]
     named += [(data.time or "", "the time"), (data.group or "", "the group"), (data.index or "", "the index")]
     return {name: role for name, role in named if name} | {data.target or TARGET: "the target"}
 
@@ -85,7 +88,7 @@ def feature_warnings(
     chosen: Mapping[str, Sequence[str]], spec: SweepSpec, columns: Mapping[str, Column], metadata: Sequence[str]
 ) -> list[str]:
     """Return warnings about columns that are no features though no role says so, and about gaps."""
-    roles = _roles(spec, metadata)
+    roles = roles_of(spec, metadata)
     texts = [
         f"{name} ({column.shown_kind})"
         for name, column in columns.items()

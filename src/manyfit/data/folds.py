@@ -10,6 +10,9 @@ from manyfit.model.sweep import FoldKind, Folds, Problem
 
 Rows = npt.NDArray[np.int64]
 
+GROUPED = frozenset({FoldKind.GROUP, FoldKind.STRATIFIED_GROUP, FoldKind.LEAVE_ONE_GROUP_OUT})
+"""Kinds of folds that need to know the groups."""
+
 
 def effective_kind(folds: Folds, problem: Problem) -> FoldKind:
     """Return the kind that is used: a regression has no classes to stratify by."""
@@ -21,7 +24,7 @@ def effective_kind(folds: Folds, problem: Problem) -> FoldKind:
 
 def is_seeded(folds: Folds) -> bool:
     """Whether the seed of a cell decides which rows are in which fold."""
-    return folds.shuffle and folds.kind is not FoldKind.TIME
+    return folds.shuffle and folds.kind not in {FoldKind.TIME, FoldKind.LEAVE_ONE_GROUP_OUT}
 
 
 def fold_rows(
@@ -33,26 +36,39 @@ def fold_rows(
     target: npt.NDArray[Any],
     groups: npt.NDArray[np.int64] | None,
     times: npt.NDArray[np.int64] | None,
+    ends: npt.NDArray[np.int64] | None = None,
 ) -> list[tuple[Rows, Rows]]:
     """
     Return the rows that train and the rows held out of each fold, as ascending row numbers.
 
     *target*, *groups* and *times* hold all rows of the table. Folds by time train on earlier rows
-    only. Raises ValueError in scikit-learn's words where the rows do not allow the folds.
+    only, and with *ends* on rows whose targets lie before the held-out ones; of those that leave one
+    group out, the n-th holds out the n-th group in order. Raises ValueError in scikit-learn's words
+    where the rows do not allow the folds.
     """
     if kind is FoldKind.TIME and times is not None:
         train = train[np.argsort(times[train], kind="stable")]
-    grouped = kind in {FoldKind.GROUP, FoldKind.STRATIFIED_GROUP}  # the others warn of groups
+    grouped = kind in GROUPED  # the others warn of groups
     own_groups = groups[train] if grouped and groups is not None else None
     with warnings.catch_warnings():
         # small classes are reported once, when planning
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         parts = list(_splitter(folds, kind, seed).split(train, target[train], own_groups))
-    return [(np.sort(train[inside]), np.sort(train[outside])) for inside, outside in parts]
+    found = [(np.sort(train[inside]), np.sort(train[outside])) for inside, outside in parts]
+    if kind is FoldKind.TIME and times is not None and ends is not None:
+        return [(inside[ends[inside] < times[outside].min()], outside) for inside, outside in found]
+    return found
 
 
 def _splitter(folds: Folds, kind: FoldKind, seed: int) -> Any:
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
+    from sklearn.model_selection import (
+        GroupKFold,
+        KFold,
+        LeaveOneGroupOut,
+        StratifiedGroupKFold,
+        StratifiedKFold,
+        TimeSeriesSplit,
+    )
 
     state = seed if folds.shuffle else None
     match kind:
@@ -66,3 +82,5 @@ def _splitter(folds: Folds, kind: FoldKind, seed: int) -> Any:
             return StratifiedGroupKFold(folds.n, shuffle=folds.shuffle, random_state=state)
         case FoldKind.TIME:
             return TimeSeriesSplit(folds.n)
+        case FoldKind.LEAVE_ONE_GROUP_OUT:
+            return LeaveOneGroupOut()

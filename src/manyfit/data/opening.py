@@ -12,10 +12,15 @@ from manyfit.data.sources import Signature, Source, settled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A converted table, and which of its columns came with the metadata."""
+    """
+    A converted table, and which of its columns came with the metadata.
+
+    `warnings` say what its shaping left out.
+    """
 
     arrays: Arrays
     metadata_columns: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def open_source(source: Source, cache: Path, findings: Findings) -> Opened | None:
@@ -29,7 +34,7 @@ def open_source(source: Source, cache: Path, findings: Findings) -> Opened | Non
     if signature is not None and note is not None and note["signature"] == signature:
         arrays = open_arrays(note["fingerprint"], cache)
         if arrays is not None:
-            return Opened(arrays=arrays, metadata_columns=tuple(note["metadata_columns"]))
+            return _noted(arrays, note)
     return _read(source, signature, cache, findings)
 
 
@@ -53,26 +58,37 @@ def open_planned(source: Source, fingerprint: str, cache: Path) -> Opened | None
     signature = signature_of(source)
     if arrays is None or (signature is not None and not (known and note["signature"] == signature)):
         return None
-    if source.metadata is not None and not known:
+    if (source.metadata is not None or source.shaping.any()) and not known:
         return None  # which columns are metadata stands in the note alone
-    return Opened(arrays=arrays, metadata_columns=tuple(note["metadata_columns"]) if known else ())
+    return _noted(arrays, note) if known else Opened(arrays=arrays, metadata_columns=())
 
 
 def _read(source: Source, signature: Signature | None, cache: Path, findings: Findings) -> Opened | None:
     from manyfit.data.tables import read_table
 
+    said = len(findings.warnings)
     table = read_table(source, findings)
     if table is None:
         return None
+    warnings = findings.warnings[said:]
     arrays = store_arrays(table.frame, cache)
     trusted = signature is not None and settled(signature)
     note = {
         "signature": signature if trusted else None,
         "fingerprint": arrays.fingerprint,
         "metadata_columns": list(table.metadata_columns),
+        "warnings": warnings,
     }
     write_note(_path(source, cache), note)
-    return Opened(arrays=arrays, metadata_columns=table.metadata_columns)
+    return Opened(arrays=arrays, metadata_columns=table.metadata_columns, warnings=tuple(warnings))
+
+
+def _noted(arrays: Arrays, note: Any) -> Opened:
+    return Opened(
+        arrays=arrays,
+        metadata_columns=tuple(note["metadata_columns"]),
+        warnings=tuple(note.get("warnings", ())),  # notes of earlier versions have none
+    )
 
 
 def _note(source: Source, cache: Path) -> Any:

@@ -79,15 +79,17 @@ def _described(
         spreads={name: table[name].spread for name in used},
         n_bytes=opened.arrays.n_bytes,
         n_missing=sum(table[name].n_missing for name in used),
-        warnings=(*warnings, *view.warnings),
+        warnings=(*opened.warnings, *warnings, *view.warnings),
     )
 
 
 def _row_sets(spec: SweepSpec, split: Split, view: View) -> RowSets:
-    folds = None
+    folds, n_folds = None, 0
+    held_out = view.held_out.get(split.name, ())
     if split.folds is not None:
         kind = effective_kind(split.folds, view.problem)
-        folds = {"n": split.folds.n, "kind": kind.value, "shuffle": is_seeded(split.folds)}
+        n_folds = len(held_out) or split.folds.n
+        folds = {"n": n_folds, "kind": kind.value, "shuffle": is_seeded(split.folds)}
     sizes = view.sizes[split.name]
     return RowSets(
         n_train=sizes["train"],
@@ -95,4 +97,6 @@ def _row_sets(spec: SweepSpec, split: Split, view: View) -> RowSets:
         recipe=recipe(split, role_recipe(spec.data, view.problem, split), folds),
         folds_seeded=split.folds is not None and is_seeded(split.folds),
         sets_seeded=False,  # random splits draw from the seed of the split
+        n_folds=n_folds,
+        held_out=held_out,
     )

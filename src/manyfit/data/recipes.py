@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from manyfit.data.folds import GROUPED
 from manyfit.data.sources import TARGET
 from manyfit.model.sweep import DataSpec, FoldKind, Problem, Split, SplitKind
-
-_GROUPED = (FoldKind.GROUP, FoldKind.STRATIFIED_GROUP)
 
 
 def recipe(split: Split, roles: Mapping[str, Any], folds: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -42,10 +41,12 @@ def role_recipe(data: DataSpec, problem: Problem, split: Split) -> dict[str, Any
     """Return the roles that the rows or the targets of *split* depend on."""
     found: dict[str, Any] = {"target": data.target or TARGET, "problem": problem.value}
     fold_kind = split.folds.kind if split.folds else None
-    if split.kind is SplitKind.GROUPS or fold_kind in _GROUPED:
+    if split.kind is SplitKind.GROUPS or fold_kind in GROUPED:
         found["group"] = data.group
     if split.kind is SplitKind.TIME or fold_kind is FoldKind.TIME:
         found["time"] = data.time
+    if data.lags is not None:
+        found["ahead"] = data.time
     return found
 
 

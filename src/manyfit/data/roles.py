@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from manyfit.data.ahead import ends_column
 from manyfit.data.findings import Findings
 from manyfit.data.fingerprint import as_text, kind_of
 from manyfit.data.sources import TARGET
-from manyfit.data.target import Target, doubtful, read_target
+from manyfit.data.target import Target, doubtful, read_target, unlabelled
 from manyfit.model.mistake import did_you_mean
-from manyfit.model.sweep import DataSpec
+from manyfit.model.sweep import DataSpec, Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +22,16 @@ class Roles:
     The target and, where declared, the groups, times and ids of all rows.
 
     `groups` are codes of `group_names`, -1 where the group is missing. `times` are ranks: equal times
-    have equal ranks, missing ones -1. `ids` are the values of the index column as texts.
+    have equal ranks, missing ones -1. `ends`, where the target lies ahead, is the rank of the first time that
+    is not before the target's; past the last rank where no row is that late. `ids` are the values of the index
+    column as texts.
     """
 
     target: Target
     groups: npt.NDArray[np.int64] | None = None
     group_names: tuple[str, ...] = ()
     times: npt.NDArray[np.int64] | None = None
+    ends: npt.NDArray[np.int64] | None = None
     ids: npt.NDArray[Any] | None = None
 
 
@@ -45,8 +49,18 @@ def read_roles(frame: pl.DataFrame, data: DataSpec, findings: Findings) -> Roles
         groups=groups,
         group_names=names,
         times=_coded(time, ordered=True)[0] if time is not None else None,
+        ends=_ends(frame, time, data),
         ids=np.array(as_text(index).fill_null("").to_list(), dtype=str) if index is not None else None,
     )
+
+
+def _ends(frame: pl.DataFrame, time: pl.Series | None, data: DataSpec) -> npt.NDArray[np.int64] | None:
+    """Return the ranks of the times of targets that lie ahead, None where they do not."""
+    if data.lags is None or time is None or data.time is None or ends_column(data.time) not in frame.columns:
+        return None
+    known = time.drop_nulls().unique().sort()
+    ends: npt.NDArray[np.int64] = known.search_sorted(frame[ends_column(data.time)], side="left").to_numpy()
+    return ends.astype(np.int64)
 
 
 def _column(frame: pl.DataFrame, name: str | None, key: str, findings: Findings) -> pl.Series | None:
@@ -65,6 +79,8 @@ def _known(name: str, frame: pl.DataFrame) -> str:
 
 
 def _target(frame: pl.DataFrame, data: DataSpec, findings: Findings) -> Target | None:
+    if data.target is None and data.problem is Problem.ANOMALY:
+        return unlabelled(len(frame))
     if data.target is None and TARGET not in frame.columns:
         findings.mistake("data.target", f"is missing: name the column to predict{_known('', frame)}")
         return None

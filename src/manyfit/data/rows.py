@@ -4,13 +4,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from manyfit.data.arrays import Arrays, open_arrays
-from manyfit.data.features import feature_columns
+from manyfit.data.features import feature_columns, roles_of
 from manyfit.data.findings import Findings, some
 from manyfit.data.folders import cache_root
 from manyfit.data.folds import effective_kind, fold_rows
@@ -19,7 +19,11 @@ from manyfit.data.sources import Source, source_of
 from manyfit.data.variants import variants
 from manyfit.data.views import View, open_view
 from manyfit.model.errors import DataChanged, NotFound
+from manyfit.model.schema import FeatureSchema
 from manyfit.model.sweep import Problem, Split, SweepSpec
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TRAIN, HELD_OUT = "train", "cv"
 """The set that is fitted, and the set of the rows that a fold holds out."""
@@ -57,7 +61,13 @@ class DataRows:
     """
 
     def __init__(
-        self, spec: SweepSpec, *, arrays: Arrays, view: View, columns: Mapping[str, tuple[str, ...]]
+        self,
+        spec: SweepSpec,
+        *,
+        arrays: Arrays,
+        view: View,
+        columns: Mapping[str, tuple[str, ...]],
+        others: Sequence[str] = (),
     ) -> None:
         self.problem = view.problem
         self.classes = view.classes
@@ -65,6 +75,7 @@ class DataRows:
         self._arrays = arrays
         self._columns = columns
         self._view = view
+        self._others = tuple(others)
         self._numbers = arrays.numbers()
         self._folds: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
         self._kept: OrderedDict[tuple[Any, ...], FitRows] = OrderedDict()
@@ -74,6 +85,28 @@ class DataRows:
         if features not in self._columns:
             raise NotFound(f'no feature set "{features}"; known: {some(self._columns)}')
         return self._columns[features]
+
+    def schema(self, features: str) -> FeatureSchema:
+        """Return names and types of a feature set, in table order. Raises `NotFound`."""
+        names = self.columns(features)
+        types = tuple(self._arrays.columns[name].kind for name in names)
+        return FeatureSchema(names=names, types=types, mode=features)
+
+    def others(self) -> tuple[str, ...]:
+        """Return the columns with another role, which patterns leave out: target, group, metadata and so on."""
+        return self._others
+
+    def frame(self) -> "pl.DataFrame":
+        """Read the whole table with its original types, in the order of row numbers."""
+        return self._arrays.frame()
+
+    def sets(self, split: str, fold: int | None, seed: int) -> Mapping[str, npt.NDArray[np.int64]]:
+        """
+        Return the row numbers of the sets of a cell, ascending: "train" and "cv" for a fold, else the split's.
+
+        Raises `NotFound` for a split or a fold that is not there.
+        """
+        return self._sets(self._split(split), fold, seed)
 
     def select(
         self, split_name: str, fold: int | None, seed: int, columns: Sequence[str], score_train: bool
@@ -124,6 +157,7 @@ class DataRows:
                 target=self._view.values,
                 groups=self._view.groups,
                 times=self._view.times,
+                ends=self._view.ends,
             )
             while len(self._folds) > _MAX_KEPT:
                 self._folds.popitem(last=False)
@@ -187,7 +221,8 @@ def open_rows(
     view = open_view(opened.arrays, spec, findings)
     if view is None or findings.mistakes:
         raise DataChanged("; ".join(str(mistake) for mistake in findings.mistakes))
-    return DataRows(spec, arrays=opened.arrays, view=view, columns=columns)
+    others = [name for name in roles_of(spec, opened.metadata_columns) if name in opened.arrays.columns]
+    return DataRows(spec, arrays=opened.arrays, view=view, columns=columns, others=others)
 
 
 def _planned(source: Source, fingerprint: str, cache: Path) -> Opened:
@@ -213,4 +248,5 @@ def _difference(source: Source, planned: Arrays | None, now: Arrays) -> str:
     names = [*planned.columns, *(name for name in now.columns if name not in planned.columns)]
     differing = [name for name in names if planned.columns.get(name) != now.columns.get(name)]
     rows = f" ({planned.n_rows} rows then, {now.n_rows} now)" if planned.n_rows != now.n_rows else ""
-    return f"{shown} changed since the plan was made{rows}; columns that differ: {some(differing, 6)}. {advice}"
+    found = f"columns that differ: {some(differing, 6)}" if differing else "its columns stand in another order"
+    return f"{shown} changed since the plan was made{rows}; {found}. {advice}"

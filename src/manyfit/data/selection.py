@@ -29,19 +29,7 @@ def select_rows(split: Split, frame: pl.DataFrame, roles: Roles, findings: Findi
     The same split of the same content selects the same rows on every machine.
     """
     before = len(findings.mistakes)
-    match split.kind:
-        case SplitKind.ALL:
-            masks: dict[str, Mask] = {}
-        case SplitKind.FILTER:
-            masks = _filtered(split, frame, findings)
-        case SplitKind.RANDOM:
-            masks = _random(split, roles, findings)
-        case SplitKind.GROUPS:
-            masks = _held_out(split, roles, findings)
-        case SplitKind.TIME:
-            masks = _latest(split, roles, findings)
-        case SplitKind.COLUMN:
-            masks = _named_rows(split, frame, findings)
+    masks = _masks(split, frame, roles, findings)
     if len(findings.mistakes) > before:
         return None
     if TRAIN not in masks:
@@ -50,8 +38,50 @@ def select_rows(split: Split, frame: pl.DataFrame, roles: Roles, findings: Findi
             rest &= ~mask
         masks = {TRAIN: rest, **masks}
     sets = {name: np.flatnonzero(mask) for name, mask in masks.items()}
+    if roles.ends is not None:
+        sets = _of_known_ends(split, sets, roles, findings)
     _check(split, sets, roles, findings)
     return sets if len(findings.mistakes) == before else None
+
+
+def _masks(split: Split, frame: pl.DataFrame, roles: Roles, findings: Findings) -> dict[str, Mask]:
+    match split.kind:
+        case SplitKind.ALL:
+            return {}
+        case SplitKind.FILTER:
+            return _filtered(split, frame, findings)
+        case SplitKind.RANDOM:
+            return _random(split, roles, findings)
+        case SplitKind.GROUPS:
+            return _held_out(split, roles, findings)
+        case SplitKind.TIME:
+            return _latest(split, roles, findings)
+        case SplitKind.COLUMN:
+            return _named_rows(split, frame, findings)
+
+
+def _of_known_ends(split: Split, sets: Sets, roles: Roles, findings: Findings) -> Sets:
+    """
+    Return the sets without the rows whose target lies ahead of the table, or in a set that comes later.
+
+    A set comes later when its first row is not before the last row of the other one; they may share a
+    time, since several series can have rows at one time.
+    """
+    assert roles.ends is not None
+    found = {name: rows[~roles.target.missing()[rows]] for name, rows in sets.items()}
+    if roles.times is None or any(len(rows) == 0 for rows in found.values()):
+        return found
+    first = {name: int(roles.times[rows].min()) for name, rows in found.items()}
+    last = {name: int(roles.times[rows].max()) for name, rows in found.items()}
+    for name, rows in found.items():
+        later = [first[other] for other in found if other != name and first[other] >= last[name]]
+        found[name] = rows[roles.ends[rows] < min(later)] if later else rows
+    if any(first[name] < last[TRAIN] for name in found if name != TRAIN):
+        findings.warn(
+            f'split "{split.name}" is not in the order of time, and rows beside those that are evaluated train:'
+            ' for a forecast choose kind = "time"'
+        )
+    return found
 
 
 def _filtered(split: Split, frame: pl.DataFrame, findings: Findings) -> dict[str, Mask]:

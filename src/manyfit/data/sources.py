@@ -4,18 +4,19 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from manyfit.data.shaping import DEFAULT_TARGET, Shaping, for_source, shaping_of
 from manyfit.model.keys import content_key
 from manyfit.model.sweep import DataSpec
 
 SKLEARN = "sklearn:"
 
-TARGET = "target"
+TARGET = DEFAULT_TARGET
 """Name of the target column where the sweep names none."""
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -35,7 +36,9 @@ class SourceKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The tables of one data variant: the source with its arguments, and the metadata joined to it."""
+    """
+    The table of one data variant: the source with its arguments, the metadata joined to it, its shaping.
+    """
 
     text: str
     kind: SourceKind
@@ -44,13 +47,15 @@ class Source:
     metadata: Path | None
     index: str | None
     folder: Path
+    shaping: Shaping = field(default_factory=Shaping)
 
     @property
     def key(self) -> str:
         """The key of the source itself, whatever it contains now."""
         place = str(self.path) if self.kind is SourceKind.FILE else self.text
         folder = str(self.folder) if self.kind is SourceKind.FUNCTION else ""
-        return content_key([place, folder, dict(self.params), str(self.metadata), self.index])
+        shape = [self.shaping.key] if self.shaping.any() else []
+        return content_key([place, folder, dict(self.params), str(self.metadata), self.index, *shape])
 
     def files(self) -> list[Path]:
         """Return the files that are read."""
@@ -74,15 +79,16 @@ class Source:
 
 
 def source_of(data: DataSpec, params: Mapping[str, Any], folder: Path) -> Source:
-    """Return the source that *data* declares, with paths starting from *folder*."""
+    """Return the source that *data* declares for a variant with *params*, with paths starting from *folder*."""
     return Source(
         text=data.source,
         kind=_kind(data.source, folder),
         path=_absolute(folder, data.source),
-        params=params,
+        params=for_source(params),
         metadata=_absolute(folder, data.metadata) if data.metadata else None,
         index=data.index,
         folder=_absolute(folder, "."),
+        shaping=shaping_of(data, params),
     )
 
 

@@ -1,4 +1,4 @@
-"""One data variant as one table: the source, with its metadata joined to it."""
+"""One data variant as one table: the source, with its metadata joined to it, in the declared shape."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import polars as pl
 
 from manyfit.data.findings import Findings, some
 from manyfit.data.readers import read, read_file
+from manyfit.data.shaping import carried, shaped
 from manyfit.data.sources import Source
 from manyfit.model.errors import UserError
 from manyfit.model.mistake import did_you_mean
@@ -15,14 +16,24 @@ _KEY = "__manyfit_key__"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A frame, and which of its columns came with the metadata."""
+    """A frame, and which of its columns are features only where they are named: the metadata."""
 
     frame: pl.DataFrame
     metadata_columns: tuple[str, ...] = ()
 
 
 def read_table(source: Source, findings: Findings) -> Table | None:
-    """Read *source* and join its metadata; None when *findings* got a mistake."""
+    """Read *source*, join its metadata and shape it; None when *findings* got a mistake."""
+    table = _joined(source, findings)
+    if table is None or not source.shaping.any():
+        return table
+    frame = shaped(table.frame, source.shaping, findings)
+    if frame is None:
+        return None
+    return Table(frame=frame, metadata_columns=carried(table.frame, frame, source.shaping, table.metadata_columns))
+
+
+def _joined(source: Source, findings: Findings) -> Table | None:
     frame = _read(lambda: read(source), "data.source", findings)
     if source.metadata is None or source.index is None:
         return None if frame is None or not _usable(frame, findings) else Table(frame=frame)

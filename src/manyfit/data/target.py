@@ -1,6 +1,6 @@
 """The target: what kind of problem it is, its classes and the codes of its rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ class Target:
     The target of every row: class codes (int64, -1 where it is missing) or numbers (NaN where it is).
 
     `classes` are the texts of the codes: in order of number where the classes are numbers, else in
-    alphabetical order.
+    alphabetical order. With `detects` the second of two classes is that of anomalies, and training rows may
+    all be normal.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Target:
     values: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     classes: tuple[str, ...]
     warning: str | None = None
+    detects: bool = False
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Return which rows have no target."""
@@ -36,6 +38,8 @@ class Target:
 def read_target(column: pl.Series, declared: Problem | None) -> Target:
     """Return the target in *column*. Raises ValueError when its values do not fit the declared problem."""
     kind = kind_of(column.dtype)
+    if declared is Problem.ANOMALY:
+        return _anomalies(_classes(column, kind))
     problem = declared or detect(column)
     if problem is Problem.REGRESSION:
         if kind not in {"int", "float"}:
@@ -79,6 +83,27 @@ def _classes(column: pl.Series, kind: str) -> Target:
     codes = column.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
     classes = tuple(as_text(column.drop_nulls().unique().sort()).to_list())
     return Target(name=column.name, problem=Problem.CLASSIFICATION, values=codes, classes=classes)
+
+
+def unlabelled(n_rows: int) -> Target:
+    """Return the target of rows that nobody has told apart: all of them count as normal."""
+    values = np.zeros(n_rows, dtype=np.int64)
+    return Target(
+        name="", problem=Problem.CLASSIFICATION, values=values, classes=("normal", "anomaly"), detects=True
+    )
+
+
+def _anomalies(target: Target) -> Target:
+    """Return *target* with the rarer of its two classes, which is that of anomalies, as the second."""
+    if len(target.classes) != 2:
+        raise ValueError(
+            f'an anomaly problem has two classes, normal rows and anomalies, and "{target.name}" has'
+            f" {len(target.classes)}; leave target out for rows without labels"
+        )
+    values, classes = target.values, target.classes
+    if (values == 0).sum() < (values == 1).sum():
+        values, classes = np.where(values < 0, values, 1 - values), classes[::-1]
+    return replace(target, values=values, classes=classes, detects=True)
 
 
 def doubtful(column: pl.Series, problem: Problem, declared: Problem | None) -> str | None:

@@ -18,7 +18,7 @@ from manyfit.data.arrays import Arrays
 from manyfit.data.findings import Findings
 from manyfit.data.folders import make_folder, open_folder
 from manyfit.model.keys import content_key
-from manyfit.model.sweep import DataSpec, Problem, Split, SweepSpec
+from manyfit.model.sweep import DataSpec, FoldKind, Problem, Split, SweepSpec
 
 if TYPE_CHECKING:
     from manyfit.data.roles import Roles
@@ -29,6 +29,7 @@ class View:
     """
     The stored view in `folder`. `sizes` counts the rows of each set by split, "train" among them.
 
+    `held_out` names the group that each fold holds out, by split, where a fold holds out one group.
     `values` are class codes (int64) or the numbers of a regression (float64) of all rows.
     """
 
@@ -38,6 +39,7 @@ class View:
     sizes: Mapping[str, Mapping[str, int]]
     warnings: tuple[str, ...]
     splits: tuple[str, ...] = field(default=())
+    held_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def values(self) -> npt.NDArray[Any]:
@@ -50,6 +52,10 @@ class View:
     @cached_property
     def times(self) -> npt.NDArray[np.int64] | None:
         return self._array("times.npy") if (self.folder / "times.npy").exists() else None
+
+    @cached_property
+    def ends(self) -> npt.NDArray[np.int64] | None:
+        return self._array("ends.npy") if (self.folder / "ends.npy").exists() else None
 
     @cached_property
     def ids(self) -> npt.NDArray[Any] | None:
@@ -79,6 +85,7 @@ def open_view(arrays: Arrays, spec: SweepSpec, findings: Findings) -> View | Non
         sizes=manifest["sizes"],
         warnings=tuple(manifest["warnings"]),
         splits=tuple(manifest["splits"]),
+        held_out={name: tuple(groups) for name, groups in manifest.get("held_out", {}).items()},
     )
 
 
@@ -90,7 +97,8 @@ def _key(spec: SweepSpec) -> str:
 
 
 def _declared_roles(data: DataSpec) -> list[str | None]:
-    return [data.target, data.group, data.time, data.index]
+    ahead = ["lags"] if data.lags else []
+    return [data.target, data.group, data.time, data.index, *ahead]
 
 
 def _plain(split: Split) -> list[Any]:
@@ -123,22 +131,36 @@ def _make(folder: Path, arrays: Arrays, spec: SweepSpec, findings: Findings) -> 
     whole = {name: sets for name, sets in selected.items() if sets is not None}
     notes = findings.warnings[warned:]
     del findings.warnings[warned:]
-    return make_folder(folder, lambda draft: _write(draft, roles, whole, notes))
+    splits = {split.name: split for split in spec.splits}
+    return make_folder(folder, lambda draft: _write(draft, roles, splits, whole, notes))
 
 
 def _write(
-    draft: Path, roles: "Roles", selected: Mapping[str, Mapping[str, npt.NDArray[np.int64]]], notes: list[str]
+    draft: Path,
+    roles: "Roles",
+    splits: Mapping[str, Split],
+    selected: Mapping[str, Mapping[str, npt.NDArray[np.int64]]],
+    notes: list[str],
 ) -> dict[str, Any]:
-    optional = {"groups": roles.groups, "times": roles.times, "ids": roles.ids}
+    optional = {"groups": roles.groups, "times": roles.times, "ends": roles.ends, "ids": roles.ids}
     for name, array in {"target": roles.target.values, **optional}.items():
         if array is not None:
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
     stored = {f"{i}:{name}": rows for i, sets in enumerate(selected.values()) for name, rows in sets.items()}
     np.savez(draft / "sets.npz", **stored)  # type: ignore[arg-type] # the stub takes a name for allow_pickle
+    held_out = {name: _held_out(splits[name], sets, roles) for name, sets in selected.items()}
     return {
         "problem": roles.target.problem.value,
         "classes": list(roles.target.classes),
         "sizes": {split: {name: len(rows) for name, rows in sets.items()} for split, sets in selected.items()},
         "splits": list(selected),
+        "held_out": {name: groups for name, groups in held_out.items() if groups},
         "warnings": notes,
     }
+
+
+def _held_out(split: Split, sets: Mapping[str, npt.NDArray[np.int64]], roles: "Roles") -> list[str]:
+    """Return the names of the groups that the folds of *split* hold out, in order, if each holds out one."""
+    if split.folds is None or split.folds.kind is not FoldKind.LEAVE_ONE_GROUP_OUT or roles.groups is None:
+        return []
+    return [roles.group_names[code] for code in np.unique(roles.groups[sets["train"]])]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from manyfit.model.mistake import Mistake, did_you_mean
@@ -128,10 +129,15 @@ def _message(details: ErrorDetails, model: type[BaseModel]) -> str:
 def _known(model: type[BaseModel], location: Location) -> list[str]:
     """Return the keys that are allowed in the table at *location*."""
     for part in location:
-        field = model.model_fields.get(str(part))
+        field = _by_key(model).get(str(part))
         inner = _model_in(field.annotation) if field else None
         model = inner or model
-    return list(model.model_fields)
+    return list(_by_key(model))
+
+
+def _by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a table by their keys in the file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

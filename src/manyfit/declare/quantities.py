@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from manyfit.declare.complaints import kind_of, received, shown, wrong
+from manyfit.declare.complaints import Complaints, kind_of, received, shown, wrong
 
 _TIMES = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "ms": 0.001}
 _SIZES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
@@ -78,15 +78,18 @@ def text(value: Any) -> str:
 
 def texts(value: Any) -> tuple[str, ...]:
     """Read a list of texts, or a single text."""
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, (list, tuple)):
+    if isinstance(value, str):
+        return (text(value),)
+    if not isinstance(value, (list, tuple)):
         wrong(f"{received(value)}; a list of texts is wanted")
-    if not values:
+    if not value:
         wrong("is an empty list")
-    found = tuple(text(part) for part in values)
-    repeated = [part for i, part in enumerate(found) if part in found[:i]]
-    if repeated:
-        wrong(f"{shown(repeated[0])} is in the list more than once")
+    complaints = Complaints()
+    found = tuple(complaints.keep(text, part, i) for i, part in enumerate(value))
+    for i, part in enumerate(found):
+        if part is not None and part in found[:i]:
+            complaints.add(f"{shown(part)} is in the list more than once", i)
+    complaints.raise_any()
     return found
 
 

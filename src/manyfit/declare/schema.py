@@ -9,10 +9,14 @@ from pydantic import Field, PlainValidator, model_validator
 from manyfit.declare import conditions, quantities, searches, selections
 from manyfit.declare.complaints import Complaints, received, shown, unknown, wrong
 from manyfit.declare.conditions import ConcurrencyTable, NeedsTable, RetentionTable
+from manyfit.declare.lags import LagsTable
+from manyfit.declare.outcomes import ChecksTable, ExportTable
 from manyfit.declare.table import Count, Name, Table, Text
+from manyfit.declare.windows import WindowsTable
 from manyfit.model.sweep import (
     MAX_PRIORITY,
     PRIORITIES,
+    Calibration,
     DataSpec,
     Distribution,
     FeatureSet,
@@ -20,6 +24,7 @@ from manyfit.model.sweep import (
     Grid,
     Keep,
     Limits,
+    ModelFormat,
     Models,
     PipelineSpec,
     Prepare,
@@ -70,13 +75,14 @@ def _seed(value: Any) -> int:
     return found
 
 
-def _models(value: Any) -> tuple[Models, int]:
-    kind, _, count = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if kind in {"all", "none"} and not count:
-        return Models(kind), 0
-    if kind == "best" and count.isdigit() and int(count) > 0:
-        return Models.BEST, int(count)
-    return wrong(f'{received(value)}; "all", "none" or "best:3" is wanted')
+def _models(value: Any) -> tuple[Models, int, bool]:
+    words = value.split() if isinstance(value, str) else [""]
+    kind, _, count = (words or [""])[0].partition(":")
+    if kind in {"all", "none"} and not count and len(words) == 1:
+        return Models(kind), 0, False
+    if kind == "best" and count.isdigit() and int(count) > 0 and words[1:] in ([], ["per", "pipeline"]):
+        return Models.BEST, int(count), len(words) > 1
+    return wrong(f'{received(value)}; "all", "none", "best:3" or "best:3 per pipeline" is wanted')
 
 
 def _predictions(value: Any) -> bool:
@@ -85,6 +91,22 @@ def _predictions(value: Any) -> bool:
     if not isinstance(value, bool):
         wrong(f'{received(value)}; "all", "none", true or false is wanted')
     return value
+
+
+def _calibration(value: Any) -> Calibration:
+    if isinstance(value, bool):
+        return Calibration.SIGMOID if value else Calibration.NONE
+    known = [one.value for one in Calibration]
+    if value not in known:
+        wrong(f'{received(value)}; "sigmoid", "isotonic" or "none" is wanted')
+    return Calibration(value)
+
+
+def _format(value: Any) -> ModelFormat:
+    known = [one.value for one in ModelFormat]
+    if value not in known:
+        wrong(f'{received(value)}; "skops" or "joblib" is wanted')
+    return ModelFormat(value)
 
 
 def _fuse(value: Any) -> FuseSpec:
@@ -185,6 +207,8 @@ class DataTable(Table):
     labels: Annotated[Mapping[str, str], PlainValidator(_labels)] = Field(default_factory=dict)
     categories: Annotated[Mapping[str, tuple[str, ...]], PlainValidator(_categories)] = Field(default_factory=dict)
     grid: Annotated[Grid, PlainValidator(searches.grid)] = Field(default_factory=dict)
+    windows: WindowsTable | None = None
+    lags: LagsTable | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -199,11 +223,17 @@ class DataTable(Table):
         if self.grid and (":" not in self.source or self.source.startswith("sklearn:")):
             message = f"{shown(self.source)} takes no arguments; a grid is for a source package.module:function"
             complaints.add(message, "grid")
+        if self.lags is not None and self.time is None:
+            complaints.add('need the time of each row: write time = "..." in [data]', "lags")
         complaints.raise_any()
         return self
 
     def spec(self) -> DataSpec:
-        return DataSpec(**{key: getattr(self, key) for key in type(self).model_fields})
+        shapes = {
+            "windows": self.windows.spec() if self.windows else None,
+            "lags": self.lags.spec() if self.lags else None,
+        }
+        return DataSpec(**{**{key: getattr(self, key) for key in type(self).model_fields}, **shapes})
 
 
 class PrepareTable(Table):
@@ -269,11 +299,30 @@ class LimitsTable(Table):
 class KeepTable(Table):
     """The table [keep]."""
 
-    models: Annotated[tuple[Models, int], PlainValidator(_models)] = (Models.NONE, 0)
+    models: Annotated[tuple[Models, int, bool], PlainValidator(_models)] = (Models.NONE, 0, False)
     predictions: Annotated[bool, PlainValidator(_predictions)] = False
+    calibrate: Annotated[Calibration, PlainValidator(_calibration)] = Calibration.NONE
+    series: Annotated[bool, PlainValidator(quantities.flag)] = False
+    format: Annotated[ModelFormat, PlainValidator(_format)] = ModelFormat.SKOPS
+
+    @model_validator(mode="after")
+    def _check(self) -> "KeepTable":
+        complaints = Complaints()
+        if self.calibrate is not Calibration.NONE and self.models[0] is Models.NONE:
+            complaints.add('calibrates kept models, and none is kept: add models = "best:1"', "calibrate")
+        complaints.raise_any()
+        return self
 
     def spec(self) -> Keep:
-        return Keep(models=self.models[0], n_best=self.models[1], predictions=self.predictions)
+        return Keep(
+            models=self.models[0],
+            n_best=self.models[1],
+            per_pipeline=self.models[2],
+            predictions=self.predictions,
+            calibrate=self.calibrate,
+            series=self.series,
+            format=self.format,
+        )
 
 
 class WorkersTable(Table):
@@ -309,6 +358,8 @@ class SweepFile(Table):
     keep: KeepTable = KeepTable()
     workers: WorkersTable = WorkersTable()
     retention: RetentionTable = RetentionTable()
+    checks: ChecksTable = ChecksTable()
+    export: ExportTable = ExportTable()
 
     @model_validator(mode="after")
     def _check(self) -> "SweepFile":
@@ -344,6 +395,8 @@ class SweepFile(Table):
             needs=conditions.resolved_needs(self.needs, own_needs),
             retention=self.retention.spec(),
             fuse=self.fuse,
+            checks=self.checks.spec(),
+            export=self.export.spec(),
         )
 
 

@@ -12,6 +12,9 @@ from manyfit.model.sweep import FoldKind, Folds, Split, SplitKind
 KEYS = ("kind", "train", "validate", "test", "column", "seed", "folds", "validation")
 """Keys of a split. Any other key names a further evaluation set."""
 
+LEAVE_ONE_OUT = FoldKind.LEAVE_ONE_GROUP_OUT.value
+"""A kind of folds, and short for the split that has all rows and those folds."""
+
 RESERVED = frozenset({"train", "cv"})
 _SETS = ("validate", "test")
 _FOLD_KEYS = ("kind", "n", "shuffle")
@@ -38,6 +41,7 @@ def split(value: Any) -> Split:
     if not isinstance(value, Mapping):
         wrong(f"{received(value)}; a table is wanted")
     complaints = Complaints()
+    value = _in_full(value, complaints)
     kind = _kind(value, complaints)
     if kind is None:
         complaints.raise_any()
@@ -68,9 +72,26 @@ def _read(read: Any, table: Mapping[str, Any], key: str, default: Any, complaint
     return complaints.keep(read, table[key], key) if key in table else default
 
 
+def _in_full(table: Mapping[str, Any], complaints: Complaints) -> Mapping[str, Any]:
+    """Return a split whose kind is `LEAVE_ONE_OUT` as what it is short for: all rows, with those folds."""
+    if table.get("kind") != LEAVE_ONE_OUT:
+        return table
+    if "folds" in table and table["folds"] not in (LEAVE_ONE_OUT, {"kind": LEAVE_ONE_OUT}):
+        complaints.add(f'a split of kind "{LEAVE_ONE_OUT}" has one fold for each group; leave folds out', "folds")
+    held_out = [key for key in table if key in {"train", *_SETS} or key not in KEYS]
+    if held_out:
+        complaints.add(
+            f'a split of kind "{LEAVE_ONE_OUT}" holds out every group in turn and has no sets; for sets beside it'
+            f' choose another kind and write folds = "{LEAVE_ONE_OUT}"',
+            str(held_out[0]),
+        )
+    plain = {key: value for key, value in table.items() if key not in held_out}
+    return {**plain, "kind": SplitKind.ALL.value, "folds": LEAVE_ONE_OUT}
+
+
 def _kind(table: Mapping[str, Any], complaints: Complaints) -> SplitKind | None:
     if "kind" in table:
-        known = [kind.value for kind in SplitKind]
+        known = [*(kind.value for kind in SplitKind), LEAVE_ONE_OUT]
         if table["kind"] in known:
             return SplitKind(table["kind"])
         complaints.add(unknown(str(table["kind"]), known, "kind of split"), "kind")
@@ -194,7 +215,11 @@ def _folds(value: Any, kind: SplitKind) -> Folds:
     whole groups when groups are held out, the order of time when time is, else stratified folds
     (which are plain ones for a regression).
     """
+    if isinstance(value, str):
+        value = _only_kind(value)
     table = value if isinstance(value, Mapping) else {"n": value}
+    if table.get("kind") == LEAVE_ONE_OUT:
+        return _leave_one_out(table)
     complaints = Complaints()
     for key in table:
         if key not in _FOLD_KEYS:
@@ -209,6 +234,28 @@ def _folds(value: Any, kind: SplitKind) -> Folds:
         complaints.add("folds in the order of time cannot be shuffled", "shuffle")
     complaints.raise_any()
     return Folds(n=n, kind=fold_kind, shuffle=shuffle)
+
+
+def _only_kind(text: str) -> Mapping[str, Any]:
+    """Return folds that are given as a kind alone, which one kind allows."""
+    kind = _fold_kind(text)
+    if kind is not FoldKind.LEAVE_ONE_GROUP_OUT:
+        wrong(f'{shown(text)} needs a number of folds: write {{ kind = "{text}", n = 5 }}')
+    return {"kind": text}
+
+
+def _leave_one_out(table: Mapping[str, Any]) -> Folds:
+    """Read folds that the groups decide; more than that there is nothing to say."""
+    complaints = Complaints()
+    for key in table:
+        if key == "n":
+            complaints.add("there are as many folds as groups; leave n out", "n")
+        elif key == "shuffle":
+            complaints.add("each fold holds out one group, so that nothing is shuffled; leave it out", "shuffle")
+        elif key != "kind":
+            complaints.add(unknown(str(key), _FOLD_KEYS, "key"), str(key))
+    complaints.raise_any()
+    return Folds(n=0, kind=FoldKind.LEAVE_ONE_GROUP_OUT, shuffle=False)
 
 
 def _default_folds(kind: SplitKind) -> FoldKind:

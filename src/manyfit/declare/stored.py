@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from manyfit.model.sweep import SweepSpec
+from manyfit.model.sweep import DataSpec, SweepSpec
 
 
 @cache
@@ -23,3 +23,8 @@ def to_json(spec: SweepSpec) -> dict[str, Any]:
 def from_json(values: Mapping[str, Any]) -> SweepSpec:
     """Return the sweep that `to_json` wrote. Raises ValueError for anything else."""
     return _adapter().validate_python(dict(values))
+
+
+def data_from_json(values: Mapping[str, Any]) -> DataSpec:
+    """Return the `data` of a sweep from its part of what `to_json` wrote. Raises ValueError for anything else."""
+    return TypeAdapter(DataSpec).validate_python(dict(values))

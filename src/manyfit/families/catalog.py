@@ -4,16 +4,21 @@ from collections.abc import Iterable
 
 from manyfit.contracts.estimators import Family
 from manyfit.families import (
+    anomaly,
     bayes,
     boosting,
     discriminant,
+    forecast,
     forests,
+    gbt,
     generic,
+    knn,
     lgbm,
     linear,
     neighbors,
     nets,
     ridge,
+    signals,
     svm,
     transforms,
     xgb,
@@ -32,6 +37,11 @@ REGISTERED: tuple[Family, ...] = (
     bayes.FAMILY,
     nets.FAMILY,
     transforms.FAMILY,
+    gbt.FAMILY,
+    knn.FAMILY,
+    anomaly.FAMILY,
+    forecast.FAMILY,
+    signals.FAMILY,
 )
 """A new family is one file and one line here. No two cover the same class."""
 

@@ -92,7 +92,7 @@ def _calibrates(params: Params, data: Meets) -> str | None:
         return None
     return (
         "probability = true makes every fit about 5 times as slow and keeps fits from sharing work; "
-        "search without it, and calibrate the kept model with CalibratedClassifierCV"
+        'search without it, and give the kept models probabilities: [keep] calibrate = "sigmoid"'
     )
 
 

@@ -4,7 +4,6 @@ import itertools
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -15,15 +14,18 @@ from manyfit.contracts.fusion import Fuse, Rules
 from manyfit.families.catalog import FamilyCatalog
 from manyfit.families.estimators import SklearnCatalog, find_beside
 from manyfit.families.fusion.catalog import FusionCatalog
+from manyfit.families.telling import TellingAlone
 from manyfit.fit import artifacts as files
+from manyfit.fit.calibrating import calibrated
 from manyfit.fit.estimators import estimator_catalog
 from manyfit.fit.failures import failure_of
 from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table, catching
-from manyfit.fit.models import dump_model, foreign_types
+from manyfit.fit.kept import Keeper, reference_to
 from manyfit.fit.pipelines import Chain, build
 from manyfit.fit.responses import KeptResponses, Responses
 from manyfit.fit.rows import OpenRows, Rows, Selection
 from manyfit.fit.scoring import Scoring, category_view
+from manyfit.fit.series import details_of
 from manyfit.model.errors import DataChanged, MissingExtra, UserError, told
 from manyfit.model.keys import canonical_json
 from manyfit.model.result import FailureClass
@@ -34,7 +36,6 @@ from manyfit.model.unit import Mode
 TRAIN = "train"
 MAX_WARNINGS = 10
 _MAX_WARNING_TEXT = 300
-_LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
 
 
 def fit_executor(header: SegmentHeader) -> "FitExecutor":
@@ -43,6 +44,11 @@ def fit_executor(header: SegmentHeader) -> "FitExecutor":
 
     The folder of the sweep file joins the import path, so that estimators beside it are found.
     """
+    return executor_with(header, files.artifacts_from_environment())
+
+
+def executor_with(header: SegmentHeader, artifacts: files.Artifacts | None) -> "FitExecutor":
+    """Return the executor of a segment that keeps its files in *artifacts*; see `fit_executor`."""
     from manyfit.data import open_rows
     from manyfit.declare import from_json
 
@@ -55,7 +61,11 @@ def fit_executor(header: SegmentHeader) -> "FitExecutor":
         return rows
 
     return FitExecutor(
-        spec=spec, metrics=header.metrics, open_rows=opened, artifacts=files.artifacts_from_environment()
+        spec=spec,
+        metrics=header.metrics,
+        open_rows=opened,
+        artifacts=artifacts,
+        keeper=Keeper(spec=spec, folder=folder, fingerprints=header.fingerprints),
     )
 
 
@@ -96,6 +106,7 @@ class FitExecutor:
         metrics: Sequence[str],
         open_rows: OpenRows,
         artifacts: files.Artifacts | None = None,
+        keeper: Keeper | None = None,
         catalog: SklearnCatalog | None = None,
         rules: Rules | None = None,
     ) -> None:
@@ -103,8 +114,11 @@ class FitExecutor:
         self._metrics = tuple(metrics) or spec.metrics
         self._open_rows = open_rows
         self._artifacts = artifacts
+        self._keeper = keeper or Keeper(spec=spec)
         self._catalog = catalog or estimator_catalog()
         self._rules = rules or FusionCatalog()
+        if spec.keep.series:
+            self._rules = TellingAlone(self._rules)
         self._families = FamilyCatalog()
         self._variants: dict[str, Rows] = {}
         self._scorings: dict[tuple[str, ...], Scoring] = {}
@@ -210,6 +224,7 @@ class FitExecutor:
                 self._ask(fitted.answers, rows, one)
             one.warned(caught)
             self._score(fitted.answers, rows, one)
+            self._tell(fitted, one)
             self._keep(fitted, one, rows, keep)
         except MissingExtra:
             raise
@@ -237,6 +252,13 @@ class FitExecutor:
         one.body["n_rows"] = {name: len(part) for name, part in rows.y.items()}
         one.timings["score"] = time.perf_counter() - began
 
+    def _tell(self, fitted: Fitted, one: "_Task") -> None:
+        """Note what the estimator tells of its training, beside what was computed on the training rows."""
+        told_of = details_of(fitted.final) if self._spec.keep.series and fitted.final is not None else {}
+        if told_of:
+            details = one.body.setdefault("details", {})
+            details[TRAIN] = details.get(TRAIN, {}) | told_of
+
     def _scoring(self, rows: Selection) -> Scoring:
         key = tuple(rows.classes)
         if key not in self._scorings:
@@ -251,28 +273,35 @@ class FitExecutor:
         if self._spec.keep.predictions and self._artifacts is not None:
             kept["predictions"] = _put_predictions(self._artifacts, fitted.answers, rows)
         if keep and self._artifacts is not None and fitted.chain is not None:
-            kept |= self._put_model(self._artifacts, fitted.chain, rows.classes, one)
+            kept |= self._put_model(self._artifacts, fitted.chain, rows, one)
         if kept:
             one.body["artifacts"] = kept
 
-    def _put_model(
-        self, folder: files.Artifacts, chain: Chain, classes: Sequence[str], one: "_Task"
-    ) -> dict[str, Any]:
+    def _put_model(self, folder: files.Artifacts, chain: Chain, rows: Selection, one: "_Task") -> dict[str, Any]:
+        task = one.task
         try:
-            content = dump_model(chain.estimator())
-            foreign = foreign_types(content)
+            packed = self._keeper.bundle(
+                self._with_probabilities(chain.estimator(), rows, one),
+                data=self._variants[task.cell.variant],
+                rows=rows,
+                candidate=task.candidate,
+                cell=task.cell,
+                scores=one.body["scores"],
+            )
         except Exception as exc:  # noqa: BLE001 a model that cannot be written must not cost its scores
-            text = f"the model is not kept: skops cannot write it ({told(type(exc).__name__, exc)})"
+            text = f"the model is not kept: it cannot be written ({told(type(exc).__name__, exc)})"
             one.warnings[("ModelNotKept", text[:_MAX_WARNING_TEXT])] = 1
             return {}
-        task = one.task
-        data = self._variants[task.cell.variant]
-        reference = folder.put(content) | {"format": "skops", "versions": _versions()}
-        reference["classes"] = list(classes)
-        reference["columns"] = list(data.columns(task.candidate.features))
-        if foreign:
-            reference["foreign_types"] = foreign
-        return {"model": reference}
+        return {"model": folder.put(packed.content) | reference_to(packed)}
+
+    def _with_probabilities(self, estimator: Any, rows: Selection, one: "_Task") -> Any:
+        """Return the estimator as it is kept; one that cannot be calibrated is kept as it is, with a warning."""
+        try:
+            return calibrated(estimator, rows, self._spec.keep.calibrate)
+        except Exception as exc:  # noqa: BLE001 the model itself is fitted, and worth keeping
+            text = f"the model is kept without probabilities ({told(type(exc).__name__, exc)})"
+            one.warnings[("NotCalibrated", text[:_MAX_WARNING_TEXT])] = 1
+            return estimator
 
     # -- scoring again -------------------------------------------------------------------------------
 
@@ -309,6 +338,7 @@ class _KeptRows:
         self.y = {name.partition("/")[0]: values for name, values in arrays.items() if name.endswith("/y")}
         self.scored = tuple(self.y)
         self.problem = Problem.CLASSIFICATION if self.classes else Problem.REGRESSION
+        self.groups = None
 
     def answers(self, name: str) -> dict[str, Any]:
         prefix = f"{name}/"
@@ -345,13 +375,3 @@ def _fit(task: WorkTask, chain: Chain) -> Fit:
 def _place(task: WorkTask) -> tuple[str, str]:
     """Return what decides the rows and columns of a task: consecutive tasks that agree share them."""
     return task.cell.key, task.candidate.features
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -14,31 +14,47 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from manyfit.contracts.estimators import Families, FitSize
-from manyfit.contracts.fusion import Batch, CannotFuse, Fuse, Guarantee, Predicting, Rule, Rules, Transforming
-from manyfit.fit.parameters import Parameters
+from manyfit.contracts.fusion import (
+    Batch,
+    Block,
+    CannotFuse,
+    Fuse,
+    Guarantee,
+    Predicting,
+    Rule,
+    Rules,
+    Transforming,
+)
 from manyfit.fit.pipelines import Chain
-from manyfit.fit.releases import releases_for
-from manyfit.fit.responses import FusedResponses, Responses
+from manyfit.fit.placing import Placed, Placing
+from manyfit.fit.responses import BlockResponses, FusedResponses, Responses
 from manyfit.model.errors import MissingExtra, told
-from manyfit.plan.choosing import SHARED_STEPS, Using, refusal_of, usable
+from manyfit.plan.choosing import SHARED_STEPS
 
 Item = TypeVar("Item")
 Caught = Sequence[warnings.WarningMessage]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fit:
     """
     One fit that is wanted. `steps` are unfitted estimators by step name; the last one predicts.
 
     `paths` are the import paths of their classes. Steps at the same place with equal `tokens` are the same
-    step with the same parameters; a token that equals no other shares nothing.
+    step with the same parameters; a token that equals no other shares nothing. A fit that is made on several
+    tables never has its own `steps` fitted: `renew` returns what may be, unfitted, with equal parameters.
     """
 
     index: int
     steps: Sequence[tuple[str, Any]]
     paths: Sequence[str]
     tokens: Sequence[Hashable]
+    renew: Callable[[Any], Any] | None = None
+
+    def new_step(self, depth: int) -> Any:
+        """Return an estimator for the step at *depth* that may be fitted."""
+        estimator = self.steps[depth][1]
+        return estimator if self.renew is None else self.renew(estimator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +90,8 @@ class Fitted:
     A fit is ready. `answers` are those for each set; they are asked before the next event is requested.
 
     `seconds` are those of the fit, with its part of what was shared. `fusion` is what `TaskResult.fusion`
-    says. `chain` has the fitted estimators when the fit was made alone.
+    says. `chain` has the fitted estimators when the fit was made alone, `final` the last one of them where
+    no rule computed it.
     """
 
     index: int
@@ -83,6 +100,32 @@ class Fitted:
     caught: Caught
     fusion: Mapping[str, Any] = field(default_factory=dict)
     chain: Chain | None = None
+    final: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """
+    Fits that are ready at once. `answers` are those of all of them for each set, asked before the next event.
+
+    The other fields are those of `Fitted`, for each of the fits.
+    """
+
+    indices: tuple[int, ...]
+    answers: Mapping[str, BlockResponses]
+    seconds: float
+    caught: Caught
+    fusion: Mapping[str, Any]
+
+    def one(self, place: int) -> Fitted:
+        """Return the fit at a place in `indices` by itself."""
+        return Fitted(
+            index=self.indices[place],
+            answers={name: responses.one(place) for name, responses in self.answers.items()},
+            seconds=self.seconds,
+            caught=self.caught,
+            fusion=self.fusion,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +138,7 @@ class Broken:
 
 
 Event = Begun | Fitted | Broken
+BlockEvent = Event | Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +177,8 @@ class Fitter:
     """
 
     def __init__(self, rules: Rules, families: Families, fuse: Fuse) -> None:
-        self._rules = rules
-        self._families = families
         self._fuse = fuse
-        self._parameters = Parameters()
-        self._usable_rules: dict[str, Sequence[Rule]] = {}
+        self.placing = Placing(rules, families, fuse)
 
     def fit(self, fits: Sequence[Fit], table: Table) -> Iterator[Event]:
         """
@@ -146,6 +187,14 @@ class Fitter:
         Errors of estimators are events. `MissingExtra` is raised, and what is no `Exception`, and a
         `MemoryError` while several are in progress together: alone they may have enough.
         """
+        for event in self.fit_in_blocks(fits, table):
+            if isinstance(event, Together):
+                yield from (event.one(place) for place in range(len(event.indices)))
+            else:
+                yield event
+
+    def fit_in_blocks(self, fits: Sequence[Fit], table: Table) -> Iterator[BlockEvent]:
+        """Yield what `fit` does, with one event for fits that are ready at once."""
         if self._fuse.exact and SHARED_STEPS not in self._fuse.off:
             yield from self._descend(fits, 0, table, _Past())
             return
@@ -157,7 +206,7 @@ class Fitter:
 
     # -- steps that transform ------------------------------------------------------------------------
 
-    def _descend(self, fits: Sequence[Fit], depth: int, table: Table, past: _Past) -> Iterator[Event]:
+    def _descend(self, fits: Sequence[Fit], depth: int, table: Table, past: _Past) -> Iterator[BlockEvent]:
         """Fit what comes from step *depth* on; all *fits* agree in the steps before it."""
         ends = [fit for fit in fits if len(fit.steps) == depth + 1]
         yield from self._leaves(ends, table, past)
@@ -169,7 +218,7 @@ class Fitter:
             else:
                 yield from self._together(rule, branches, depth, table, past)
 
-    def _branch(self, fits: Sequence[Fit], depth: int, table: Table, past: _Past) -> Iterator[Event]:
+    def _branch(self, fits: Sequence[Fit], depth: int, table: Table, past: _Past) -> Iterator[BlockEvent]:
         """Fit one transformer for all *fits* that begin with it, and go on."""
         if len(fits) == 1:
             yield from _alone(fits[0], depth, table, past)
@@ -178,7 +227,7 @@ class Fitter:
         began = time.perf_counter()
         try:
             with catching() as caught:
-                moved = _transformed(fits[0].steps[depth][1], table)
+                moved = _transformed(fits[0].new_step(depth), table)
         except (MemoryError, MissingExtra):
             raise
         except Exception as error:  # noqa: BLE001 - what user code raises is the result of all that need it
@@ -191,7 +240,7 @@ class Fitter:
 
     def _together(
         self, rule: Transforming, branches: list[list[Fit]], depth: int, table: Table, past: _Past
-    ) -> Iterator[Event]:
+    ) -> Iterator[BlockEvent]:
         """Have *rule* fit the transformers of all *branches*, and go on with each."""
         everybody = [fit for branch in branches for fit in branch]
         yield Begun(indices=_indices(everybody))
@@ -216,7 +265,7 @@ class Fitter:
 
     # -- steps that predict --------------------------------------------------------------------------
 
-    def _leaves(self, fits: Sequence[Fit], table: Table, past: _Past) -> Iterator[Event]:
+    def _leaves(self, fits: Sequence[Fit], table: Table, past: _Past) -> Iterator[BlockEvent]:
         for rule, members in self._with_rules([[fit] for fit in fits], -1, table):
             flat = [fit for member in members for fit in member]
             if rule is None:
@@ -225,7 +274,7 @@ class Fitter:
             else:
                 yield from self._predict(rule, flat, table, past)
 
-    def _predict(self, rule: Predicting, fits: list[Fit], table: Table, past: _Past) -> Iterator[Event]:
+    def _predict(self, rule: Predicting, fits: list[Fit], table: Table, past: _Past) -> Iterator[BlockEvent]:
         """Have *rule* carry out *fits*; what it leaves out is fitted alone."""
         yield Begun(indices=_indices(fits))
         batch = _batch(fits[0].paths[-1], [fit.steps[-1][1] for fit in fits], table)
@@ -234,19 +283,12 @@ class Fitter:
         sources = _Stream(rule.run(batch))
         shared: float | None = None
         while (item := sources.next()) is not None:
-            at, source = item
-            fit = left.pop(at)
-            shared, own = (sources.seconds / len(fits), 0.0) if shared is None else (shared, sources.seconds)
-            answers = {
-                name: FusedResponses(source, name, fit.steps[-1][1], table.n_classes) for name in table.sets
-            }
-            yield Fitted(
-                index=fit.index,
-                answers=answers,
-                seconds=past.seconds + shared + own,
-                caught=(*past.caught, *sources.caught),
-                fusion=fused,
-            )
+            positions = item.positions if isinstance(item, Block) else item[:1]
+            ready = [left.pop(at) for at in positions]
+            own = 0.0 if shared is None else sources.seconds / len(ready)
+            shared = sources.seconds / len(fits) if shared is None else shared
+            further = replace(past, seconds=past.seconds + shared + own, caught=(*past.caught, *sources.caught))
+            yield _answered(item, ready, table, further, fused)
         reported = replace(past, caught=(*past.caught, *sources.report(rule)))
         for fit in left.values():
             yield from _alone(fit, len(fit.steps) - 1, table, reported)
@@ -258,55 +300,38 @@ class Fitter:
     ) -> Iterator[tuple[Any, list[list[Fit]]]]:
         """Yield (rule, branches that it computes together), and (None, branches that no rule is for)."""
         alone: list[list[Fit]] = []
-        grouped: dict[Hashable, _Group] = {}
+        grouped: dict[int, _Group] = {}
         size = table.size
         for branch in branches:
-            path, estimator = branch[0].paths[depth], branch[0].steps[depth][1]
-            params = self._parameters.of(estimator) if self._usable(path) else {}
-            rule = self._rule_for(path, estimator, params, size)
-            if rule is None:
+            placed = self._placed(branch[0], depth, size)
+            if placed.rule is None:
                 alone.append(branch)
                 continue
-            key = (path, rule.name, rule.group(path, params))
-            group = grouped.setdefault(key, _Group(rule=rule, path=path))
+            group = grouped.setdefault(placed.group, _Group(rule=placed.rule))
             group.branches.append(branch)
-            group.params.append(params)
+            group.placed.append(placed)
         for group in grouped.values():
-            if len(group.branches) > 1 and self._is_worth_it(group, size):
+            if len(group.branches) > 1 and self.placing.is_worth_it(group.placed, size):
                 yield group.rule, group.branches
             else:
                 alone += group.branches
         if alone:
             yield None, alone
 
-    def _usable(self, path: str) -> Sequence[Rule]:
-        """Return the rules for a class that may be used here, those that were asked for first."""
-        if path not in self._usable_rules:
-            using = Using(rules=self._rules, fuse=self._fuse, installed=releases_for(self._rules.of(path)))
-            self._usable_rules[path], _ = usable(using, path)
-        return self._usable_rules[path]
-
-    def _rule_for(self, path: str, estimator: Any, params: dict[str, Any], size: FitSize) -> Rule | None:
-        """Return the rule for a step; what scikit-learn does not accept fails alone, with its own message."""
-        rules = self._usable(path)
-        if not rules or not self._parameters.accepted(estimator, params):
-            return None
-        return next((rule for rule in rules if refusal_of(rule, path, params, size) is None), None)
-
-    def _is_worth_it(self, group: "_Group", size: FitSize) -> bool:
-        family = self._families.of(group.path)
-        alone = [family.cost_seconds(group.path, params, size) for params in group.params]
-        return group.rule.cost_seconds(group.path, group.params, alone, size) < sum(alone)
+    def _placed(self, fit: Fit, depth: int, size: FitSize) -> Placed:
+        path, estimator = fit.paths[depth], fit.steps[depth][1]
+        if fit.renew is None or depth != -1:
+            return self.placing.of(path, estimator, size)
+        return self.placing.known(fit, path, estimator, size)
 
 
 @dataclass(slots=True)
 class _Group:
-    """Branches that one rule may compute together, with the parameters of the step that it is about."""
+    """Branches that one rule may compute together, and where the step is placed that it is about."""
 
     rule: Rule
-    path: str
     branches: list[list[Fit]] = field(default_factory=list)
-    params: list[dict[str, Any]] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
 
 
 class _Stream:
@@ -347,7 +372,7 @@ class _Stream:
 def _alone(fit: Fit, depth: int, table: Table, past: _Past) -> Generator[Event, None, None]:
     """Fit the steps from *depth* on as a pipeline of scikit-learn would; *table* is what comes before them."""
     yield Begun(indices=(fit.index,))
-    chain = Chain(steps=list(fit.steps[depth:]))
+    chain = Chain(steps=[(fit.steps[at][0], fit.new_step(at)) for at in range(depth, len(fit.steps))])
     caught: Caught = ()
     began = time.perf_counter()
     try:
@@ -370,7 +395,23 @@ def _alone(fit: Fit, depth: int, table: Table, past: _Past) -> Generator[Event, 
         caught=(*past.caught, *caught, *more),
         fusion=past.fusion,
         chain=chain if depth == 0 else None,
+        final=chain.final,
     )
+
+
+def _answered(
+    item: Any, fits: Sequence[Fit], table: Table, past: _Past, fusion: Mapping[str, Any]
+) -> Fitted | Together:
+    """Return what a rule has yielded for *fits*, a block or the answers of one, as an event."""
+    if isinstance(item, Block):
+        estimators = [fit.steps[-1][1] for fit in fits]
+        together = {name: BlockResponses(item, name, estimators, table.n_classes) for name in table.sets}
+        return Together(
+            indices=_indices(fits), answers=together, seconds=past.seconds, caught=past.caught, fusion=fusion
+        )
+    final = fits[0].steps[-1][1]
+    answers = {name: FusedResponses(item[1], name, final, table.n_classes) for name in table.sets}
+    return Fitted(index=fits[0].index, answers=answers, seconds=past.seconds, caught=past.caught, fusion=fusion)
 
 
 def _transformed(transformer: Any, table: Table) -> Table:

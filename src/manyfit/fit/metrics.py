@@ -26,6 +26,13 @@ FROM_MATRIX: tuple[str, ...] = (
 FROM_SCORES: tuple[str, ...] = ("roc_auc", "roc_auc_ovr", "average_precision", "log_loss")
 """Classification metrics that need probabilities or decision values."""
 
+FROM_FLAGS: tuple[str, ...] = ("flagged",)
+"""
+Metrics of two classes that need no labels: `flagged` is the share of rows predicted to be of the second class.
+
+It is larger or smaller, not better or worse.
+"""
+
 FROM_CATEGORIES: tuple[str, ...] = (
     "category_accuracy",
     "category_precision",
@@ -51,6 +58,7 @@ _OF_TWO_CLASSES: Mapping[str, str] = {
     "precision": "precision_macro",
     "recall": "recall_macro",
     "jaccard": "jaccard_macro",
+    "flagged": "recall_macro",
 }
 """Metrics of two classes, with what is meant by them for more."""
 
@@ -71,7 +79,7 @@ _REGRESSION_SCORERS = frozenset(
 )
 
 _OWN: Mapping[Problem, frozenset[str]] = {
-    Problem.CLASSIFICATION: frozenset((*FROM_MATRIX, *FROM_SCORES, *FROM_CATEGORIES)),
+    Problem.CLASSIFICATION: frozenset((*FROM_MATRIX, *FROM_SCORES, *FROM_FLAGS, *FROM_CATEGORIES)),
     Problem.REGRESSION: frozenset(FROM_VALUES),
 }
 
@@ -83,6 +91,12 @@ def standard_metrics(problem: Problem, n_classes: int, categories: bool) -> tupl
     ranking = "roc_auc" if n_classes == 2 else "roc_auc_ovr"
     standard = (*FROM_MATRIX, ranking, "average_precision", "log_loss")
     return (*standard, *FROM_CATEGORIES) if categories else standard
+
+
+def anomaly_metrics(*, labelled: bool) -> tuple[str, ...]:
+    """Return the metrics of an anomaly problem that names none, the one that ranks first."""
+    flagged = FROM_FLAGS
+    return ("average_precision", "roc_auc", "precision", "recall", "f1", *flagged) if labelled else flagged
 
 
 def default_rank(problem: Problem) -> str:
@@ -122,10 +136,9 @@ def _mistake(name: str, problem: Problem) -> str:
 
 
 def _suited(problem: Problem) -> frozenset[str]:
-    other = Problem.REGRESSION if problem is Problem.CLASSIFICATION else Problem.CLASSIFICATION
     if problem is Problem.REGRESSION:
         return _OWN[problem] | _REGRESSION_SCORERS
-    return _OWN[problem] | (_scorer_names() - _REGRESSION_SCORERS - _OWN[other])
+    return _OWN[Problem.CLASSIFICATION] | (_scorer_names() - _REGRESSION_SCORERS - _OWN[Problem.REGRESSION])
 
 
 def _own_names() -> frozenset[str]:

@@ -13,6 +13,7 @@ class Parameters:
     def __init__(self) -> None:
         self._names: dict[type, tuple[str, ...]] = {}
         self._admitted: dict[tuple[type, str, type, Any], bool] = {}
+        self._constraints: dict[tuple[type, str], tuple[Any, ...] | None] = {}
 
     def of(self, estimator: Any) -> dict[str, Any]:
         """Return what `get_params(deep=False)` does; it is asked itself where a class has its own."""
@@ -32,8 +33,14 @@ class Parameters:
     def _admits(self, cls: type, name: str, value: Any) -> bool:
         key = (cls, name, type(value), value)
         try:
-            if key not in self._admitted:
-                self._admitted[key] = admits(constraints_of(cls, name), value)
-            return self._admitted[key]
+            known = self._admitted.get(key)
+            if known is None:
+                self._admitted[key] = known = admits(self._constraints_of(cls, name), value)
+            return known
         except TypeError:  # a value without a hash
-            return admits(constraints_of(cls, name), value)
+            return admits(self._constraints_of(cls, name), value)
+
+    def _constraints_of(self, cls: type, name: str) -> tuple[Any, ...] | None:
+        if (cls, name) not in self._constraints:
+            self._constraints[cls, name] = constraints_of(cls, name)
+        return self._constraints[cls, name]

@@ -1,13 +1,13 @@
 """What a fitted estimator answers for one set of rows, asked at most once for each kind of answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from manyfit.contracts.fusion import Source
+from manyfit.contracts.fusion import Block, Source
 
 METHODS = ("predict", "predict_proba", "decision_function")
 
@@ -50,6 +50,11 @@ class Responses:
             return self._estimator.classes_.take(np.argmax(proba, axis=1), axis=0)
         bound = getattr(self._estimator, method, None)
         return None if bound is None else bound(self._X)
+
+    @property
+    def classes(self) -> Any:
+        """The attribute `classes_` of the fitted estimator, None where it has none."""
+        return self._classes()
 
     @property
     def predicted(self) -> NDArray[Any]:
@@ -129,6 +134,41 @@ class FusedResponses(Responses):
 
     def _methods(self) -> tuple[str, ...]:
         return tuple(self._source.methods)
+
+
+class BlockResponses:
+    """
+    What the fits of a block answer for the set *name*, with the fits along the first axis.
+
+    *estimators* are the unfitted ones that it answers for. To be asked before the rule's next fit is requested.
+    """
+
+    def __init__(self, block: Block, name: str, estimators: Sequence[Any], n_classes: int) -> None:
+        self._block = block
+        self._name = name
+        self._estimators = estimators
+        self._n_classes = n_classes
+        self._raw: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._estimators)
+
+    @property
+    def classes(self) -> Any:
+        """The classes that all fits have learned, None for a regression."""
+        return self._block.classes
+
+    def raw(self, method: str) -> Any:
+        """Return what the estimators answer, or None when they have no such method."""
+        if method not in self._raw:
+            answer = self._block.answers.get(method)
+            self._raw[method] = None if answer is None else answer(self._name)
+        return self._raw[method]
+
+    def one(self, place: int) -> Responses:
+        """Return the answers of the fit at a place in the block."""
+        source = self._block.source(place)
+        return FusedResponses(source, self._name, self._estimators[place], self._n_classes)
 
 
 class KeptResponses(Responses):

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from manyfit.model.schema import FeatureSchema
 from manyfit.model.sweep import Problem
 
 
@@ -31,12 +32,22 @@ class Selection(Protocol):
     @property
     def classes(self) -> Sequence[str]: ...
 
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """Codes of the groups of the training rows; None without groups."""
+
 
 class Rows(Protocol):
     """One data variant, opened."""
 
     def columns(self, features: str) -> Sequence[str]:
         """Return the columns of a feature set, in table order."""
+
+    def schema(self, features: str) -> FeatureSchema:
+        """Return the names and types of the columns of a feature set, in table order."""
+
+    def others(self) -> Sequence[str]:
+        """Return the columns that patterns leave out, since they have another role: target, group and so on."""
 
     def select(
         self, split: str, fold: int | None, seed: int, columns: Sequence[str], score_train: bool

@@ -67,6 +67,8 @@ class Scoring:
         matrix = confusion.confusion_matrix(y, predicted, self._n_classes)
         details: dict[str, Any] = {"confusion_matrix": matrix.tolist()}
         found = confusion.matrix_scores(matrix)
+        if self._n_classes == 2 and len(y):
+            found["flagged"] = float(matrix[:, 1].sum() / len(y))
         if self._view is not None:
             coarse = self._view.collapse(matrix)
             found.update(confusion.category_scores(coarse))
@@ -120,7 +122,7 @@ def category_view(data: DataSpec, classes: Sequence[str]) -> confusion.CategoryV
 
 
 def _own_classification(n_classes: int) -> set[str]:
-    own = {*names_of.FROM_MATRIX, *names_of.FROM_SCORES, *names_of.FROM_CATEGORIES}
+    own = {*names_of.FROM_MATRIX, *names_of.FROM_SCORES, *names_of.FROM_FLAGS, *names_of.FROM_CATEGORIES}
     return own if n_classes == 2 else own - {"roc_auc"}
 
 

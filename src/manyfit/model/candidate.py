@@ -46,7 +46,8 @@ class Cell:
 
     `fold` is None for the fit on all training rows of the split; otherwise the rows of that fold are
     held out and scored as the set "cv". `key` covers the data fingerprint, the recipe of the row
-    selection, the fold and the seed. `n_train` is the number of training rows.
+    selection, the fold and the seed. `n_train` is the number of training rows, `held_out` the group that
+    the fold holds out where that is one group.
     """
 
     key: CellKey
@@ -55,6 +56,7 @@ class Cell:
     seed: int
     variant: str = ""
     n_train: int = 0
+    held_out: str = ""
 
 
 def show_value(value: Any) -> str:

@@ -6,6 +6,7 @@ ManyfitError
 │   ├── SweepMistakes       a sweep file with one or more mistakes, all of them listed
 │   ├── NotFound            (LookupError) no such sweep, task, unit, worker or file
 │   └── Refused             the request is understood and not allowed as things are
+│       └── SchemaMismatch  the table has other features than the model was fitted on
 ├── StoreError              the store cannot be used as it is
 │   ├── StoreUnsuitable     the file system or database lacks a guarantee that is needed
 │   ├── StoreCorrupt        bytes that were durable no longer match their checksum
@@ -40,10 +41,11 @@ class UserError(ManyfitError):
 
 
 class SweepMistakes(UserError):
-    """A sweep declaration with mistakes; `mistakes` holds all of them, in file order."""
+    """A declaration with mistakes; `mistakes` holds all of them, in file order, `then` what follows from them."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], then: str = "nothing was queued") -> None:
         self.mistakes = tuple(mistakes)
+        self.then = then
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
 
@@ -53,6 +55,16 @@ class NotFound(UserError, LookupError):
 
 class Refused(UserError):
     """The request is understood and not allowed as things are."""
+
+
+class SchemaMismatch(Refused):
+    """The table has other features than the model was fitted on; `differences` are lines for a person."""
+
+    def __init__(self, differences: Sequence[str], advice: str = "") -> None:
+        self.differences = tuple(differences)
+        shown = [f"  {line}" for line in differences]
+        lines = ["the features are not those that the model was fitted on:", *shown, *([advice] if advice else [])]
+        super().__init__("\n".join(lines))
 
 
 class StoreError(ManyfitError):

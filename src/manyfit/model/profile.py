@@ -14,7 +14,8 @@ class RowSets:
     `n_train` counts all training rows; `n_sets` the rows of each evaluation set. `recipe` is the
     canonical JSON value of the selection (what of the split decides which rows are meant).
     `folds_seeded` and `sets_seeded` tell whether the seed of a cell changes the rows of its folds and
-    of its training rows.
+    of its training rows. `n_folds` counts the folds, and `held_out` names what each of them holds out
+    where that has a name: the group.
     """
 
     n_train: int
@@ -22,6 +23,8 @@ class RowSets:
     recipe: Mapping[str, object]
     folds_seeded: bool
     sets_seeded: bool
+    n_folds: int = 0
+    held_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,9 +104,10 @@ class TaskResult:
 
     `scores` maps an evaluation set ("cv", "train", "validate", "test", ...) to metric names and values;
     a metric that is not defined on the set is None. `timings` are seconds of load, fit, predict, score.
-    `final` is False for a failed attempt that will be tried again. `details` holds what is not a
-    number, per set: confusion matrices. `warnings` are (category, text, count). `fusion` says how a task
-    was computed together with others: `rule`, its `guarantee` and `n_tasks`, all of them; empty: alone.
+    `final` is False for a failed attempt that will be tried again. `details` holds what is no score, per
+    set: confusion matrices, and of "train" series of training. `warnings` are (category, text, count).
+    `fusion` says how a task was computed together with others: `rule`, its `guarantee` and `n_tasks`, all of
+    them; empty: alone.
     """
 
     index: int

@@ -24,6 +24,62 @@ class Problem(Enum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+    ANOMALY = "anomaly"
+    """Declared only: read as a classification into normal rows and anomalies, with or without labels."""
+
+
+class Mixed(Enum):
+    """What becomes of a window whose samples have different labels."""
+
+    DROP = "drop"
+    """It is left out."""
+    MAJORITY = "majority"
+    """It has the most frequent label; of equally frequent ones the first in the order of the classes."""
+    LAST = "last"
+    """It has the label of its last sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsSpec:
+    """
+    How a table with one row a sample becomes one with one row a window.
+
+    `sizes` and `step` count samples; each size is one data variant. Without `step` a window begins
+    `size * (1 - overlap)` samples after the one before it. `by` names the column of the recording
+    (None: the table is one), `order` the column that its samples are sorted by (None: as they stand).
+    """
+
+    sizes: tuple[int, ...]
+    channels: tuple[str, ...]
+    by: str | None = None
+    order: str | None = None
+    step: int | None = None
+    overlap: float = 0.0
+    mixed: Mixed = Mixed.DROP
+
+
+LAG_STATISTICS = ("mean", "std", "min", "max")
+LAG_CALENDAR = ("hour", "weekday", "day", "yearday", "month")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LagsSpec:
+    """
+    What rows of series know of their past, and how far ahead their target lies.
+
+    `lags` and `windows` count steps; lag 0 and the end of a window are the row itself. `columns` are the
+    series that are looked at (none: the target). `by` names the column that tells several series of one
+    table apart. With `every_seconds` a step is that long, else it is a row.
+    """
+
+    lags: tuple[int, ...] = ()
+    windows: tuple[int, ...] = ()
+    statistics: tuple[str, ...] = ("mean", "std")
+    calendar: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    horizon: int = 1
+    by: str | None = None
+    every_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +89,8 @@ class DataSpec:
 
     `source` is a path relative to the sweep file, `sklearn:NAME` or `package.module:function`; `grid`
     holds arguments of such a function, and each combination is one data variant. `labels` maps the
-    text of a class to the name that is shown, `categories` a category to the labels in it.
+    text of a class to the name that is shown, `categories` a category to the labels in it. `windows`
+    and then `lags` shape the table after it was read and joined.
     """
 
     source: str
@@ -46,6 +103,8 @@ class DataSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     grid: Grid = field(default_factory=dict)
+    windows: WindowsSpec | None = None
+    lags: LagsSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +124,17 @@ class FoldKind(Enum):
     GROUP = "group"
     STRATIFIED_GROUP = "stratified_group"
     TIME = "time"
+    LEAVE_ONE_GROUP_OUT = "leave_one_group_out"
+    """Every group is held out once: the data say how many folds there are, and their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folds:
-    """Cross-validation inside the training rows; `shuffle` uses the seed of the cell."""
+    """
+    Cross-validation inside the training rows; `shuffle` uses the seed of the cell.
+
+    `n` is 0 where the data say how many folds there are (`FoldKind.LEAVE_ONE_GROUP_OUT`).
+    """
 
     n: int
     kind: FoldKind
@@ -183,13 +248,38 @@ class Models(Enum):
     ALL = "all"
 
 
+class Calibration(Enum):
+    """How kept classifiers that have no probabilities get them."""
+
+    NONE = "none"
+    SIGMOID = "sigmoid"
+    ISOTONIC = "isotonic"
+
+
+class ModelFormat(Enum):
+    """How kept models are written."""
+
+    SKOPS = "skops"
+    """In formats that run no code when they are read."""
+    JOBLIB = "joblib"
+    """As a pickle, which can write any model, and which nobody should read whose maker is not trusted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """What is kept beside scores; `n_best` counts per split for `Models.BEST`."""
+    """
+    What is kept beside scores; `n_best` counts per split, and with `per_pipeline` per pipeline and split.
+
+    With `series`, what fitted estimators tell of their training, such as a loss curve.
+    """
 
     models: Models = Models.NONE
     n_best: int = 0
     predictions: bool = False
+    calibrate: Calibration = Calibration.NONE
+    series: bool = False
+    format: ModelFormat = ModelFormat.SKOPS
+    per_pipeline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +317,20 @@ class FuseSpec:
     also: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksSpec:
+    """With `hold`, a pipeline most of whose fits diverge is held while the sweep runs."""
+
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSpec:
+    """The columns of an export with the type of each ("": as it is); none: the usual ones."""
+
+    columns: tuple[tuple[str, str], ...] = ()
+
+
 PRIORITIES: Mapping[str, int] = {"urgent": 30, "high": 20, "normal": 10, "low": 0}
 MAX_PRIORITY = 1_000_000
 """Priorities are between minus this and this."""
@@ -261,3 +365,5 @@ class SweepSpec:
     needs: Mapping[str, Needs] = field(default_factory=dict)
     retention: Retention = Retention()
     fuse: FuseSpec = FuseSpec()
+    checks: ChecksSpec = ChecksSpec()
+    export: ExportSpec = ExportSpec()

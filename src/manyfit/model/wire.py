@@ -81,6 +81,8 @@ def cell_to_json(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "variant": cell.variant,
         "n_train": cell.n_train,
+        # Said only where there is one, so that plans are the bytes that they always were.
+        **({"held_out": cell.held_out} if cell.held_out else {}),
     }
 
 
@@ -93,4 +95,5 @@ def cell_from_json(value: Mapping[str, Any]) -> Cell:
         seed=value["seed"],
         variant=value["variant"],
         n_train=value["n_train"],
+        held_out=value.get("held_out", ""),
     )

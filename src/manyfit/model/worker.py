@@ -2,7 +2,8 @@
 
 import enum
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from manyfit.model.keys import UnitId, WorkerId
 
@@ -24,7 +25,8 @@ class WorkerInfo:
     `boot` identifies the running kernel and process namespace, `pid` and `pid_started` the process in
     it: together they let another process of the same host see that the worker is dead. `threads` are
     the cores it may use, `cores` and `memory_bytes` what its host has, `gpu_bytes` the memory of each GPU
-    that it sees, `labels` what its operator says of it ("gpu=a100", "licence").
+    that it sees, `labels` what its operator says of it ("gpu=a100", "licence"). `libraries` are the versions of
+    Python, of manyfit and of what its runners fit with; earlier versions of manyfit did not tell.
     """
 
     id: WorkerId
@@ -39,6 +41,7 @@ class WorkerInfo:
     memory_bytes: int
     gpu_bytes: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkerState(enum.Enum):

@@ -9,7 +9,24 @@ from manyfit.model.errors import UserError
 GROUP = "manyfit.models"
 """Entry points of this group announce estimators of other packages: NAME = "package.module:Class"."""
 
-NAMES: Mapping[str, str] = {}
+NAMES: Mapping[str, str] = {
+    "gbt": "manyfit.models.gbt:GbtClassifier",
+    "gbt_regressor": "manyfit.models.gbt:GbtRegressor",
+    "knn": "manyfit.models.knn:KnnClassifier",
+    "knn_regressor": "manyfit.models.knn:KnnRegressor",
+    "knn_semi": "manyfit.models.knn_semi:KnnSemiClassifier",
+    "anomaly_forest": "manyfit.models.anomaly:AnomalyForest",
+    "anomaly_neighbors": "manyfit.models.anomaly:AnomalyNeighbors",
+    "anomaly_svm": "manyfit.models.anomaly:AnomalySvm",
+    "anomaly_envelope": "manyfit.models.anomaly:AnomalyEnvelope",
+    "seasonal_naive": "manyfit.models.forecast:SeasonalNaive",
+    "drift": "manyfit.models.forecast:Drift",
+    "Decimate": "manyfit.models.signals.decimate:Decimate",
+    "Amplitude": "manyfit.models.signals.amplitude:Amplitude",
+    "TimeFeatures": "manyfit.models.signals.time_features:TimeFeatures",
+    "SpectralFeatures": "manyfit.models.signals.spectral_features:SpectralFeatures",
+    "ReferenceDistances": "manyfit.models.signals.references:ReferenceDistances",
+}
 """Import paths of the estimators in this package; a new one is one file and one line here."""
 
 

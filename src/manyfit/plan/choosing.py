@@ -1,5 +1,6 @@
 """Which fusion rule computes which fits together, and why none does it for the others."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,9 +65,9 @@ def choose(using: Using, fits: Fits) -> tuple[list[Chosen], dict[int, str]]:
         params = fits.params(position)
         refusals = []
         for at, rule in enumerate(rules):
-            refusal = refusal_of(rule, fits.path, params, fits.size)
+            group, refusal = group_of(rule, fits.path, params, fits.size)
             if refusal is None:
-                groups[at, fits.place(position), rule.group(fits.path, params)].append(position)
+                groups[at, fits.place(position), group].append(position)
                 break
             refusals.append(refusal)
         else:
@@ -100,12 +101,27 @@ def _not_admitted(rule: Rule, using: Using) -> str | None:
     return None if using.fuse.admits(rule) else f'rule "{rule.name}" is used only when "fuse" names it'
 
 
-def refusal_of(rule: Rule, path: str, params: Params, size: FitSize) -> str | None:
-    """Return why *rule* refuses these parameters; one that cannot read them ends no plan and no unit."""
+def group_of(rule: Rule, path: str, params: Params, size: FitSize) -> tuple[Hashable, str | None]:
+    """Return the group that *rule* puts such a fit in, or why there is none; a rule that fails ends no plan."""
     try:
-        return rule.refuses(path, params, size)
+        refusal = rule.refuses(path, params, size)
+        if refusal is not None:
+            return None, refusal
+        group = rule.group(path, params)
+        hash(group)
     except Exception as error:  # noqa: BLE001 - a rule that fails must not cost a result
-        return f'rule "{rule.name}" failed: {told(type(error).__name__, error)}'
+        return None, f'rule "{rule.name}" failed: {told(type(error).__name__, error)}'
+    return group, None
+
+
+def shared_seconds(
+    rule: Rule, path: str, params: Sequence[Params], alone: Sequence[float], size: FitSize
+) -> float:
+    """Return the predicted seconds of these fits computed by *rule*: without end where it cannot tell."""
+    try:
+        return rule.cost_seconds(path, params, alone, size)
+    except Exception:  # noqa: BLE001 - as above: they are then fitted alone
+        return math.inf
 
 
 def unproven(rule: Rule, installed: Mapping[str, str]) -> str | None:
@@ -123,7 +139,8 @@ def _chosen(rule: Rule, fits: Fits, members: Sequence[int]) -> Chosen:
     alone = [fits.alone(position) for position in members]
     seconds = sum(alone)
     if len(members) > 1:
-        seconds = rule.cost_seconds(fits.path, [fits.params(position) for position in members], alone, fits.size)
+        params = [fits.params(position) for position in members]
+        seconds = shared_seconds(rule, fits.path, params, alone, fits.size)
     return Chosen(rule=rule, members=members, worth=seconds < sum(alone))
 
 

@@ -191,14 +191,15 @@ class Expander:
             rows = profile.splits.get(split.name)
             if rows is None:
                 continue
-            folds: list[int | None] = list(range(split.folds.n)) if split.folds else []
+            folds: list[int | None] = list(range(_n_folds(split, rows)))
             whole: list[int | None] = [None] if split.sets and split.validation else []
             for fold in folds + whole:
                 yield self._group(profile, split, rows, fold)
 
     def _group(self, profile: DataProfile, split: Split, rows: RowSets, fold: int | None) -> CellGroup:
         seeded = rows.sets_seeded or (fold is not None and rows.folds_seeded)
-        n_folds = split.folds.n if split.folds else 1
+        n_folds = max(1, _n_folds(split, rows))
+        held_out = rows.held_out[fold] if fold is not None and rows.held_out else ""
         n_train = rows.n_train if fold is None else rows.n_train * (n_folds - 1) // n_folds
         recipe = _recipe_of(rows.recipe, fold)
 
@@ -211,6 +212,7 @@ class Expander:
                 seed=seed,
                 variant=profile.variant,
                 n_train=n_train,
+                held_out=held_out,
             )
 
         cells = tuple(cell(seed, seed) for seed in self.spec.seeds)
@@ -260,6 +262,11 @@ def _searched(search: _Search) -> Mapping[str, Sequence[Any]]:
         if target is not None and target.step == len(search.steps) - 1 and len(target.path) == 1:
             found.setdefault(target.path[0], []).extend(values)
     return found
+
+
+def _n_folds(split: Split, rows: RowSets) -> int:
+    """Return how many folds a split has: what the data say, where they say it."""
+    return rows.n_folds or (split.folds.n if split.folds else 0)
 
 
 def _recipe_of(recipe: Mapping[str, object], fold: int | None) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from typing import Any
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Rule
 from manyfit.model.candidate import Candidate, Cell, Params, Step
-from manyfit.plan.choosing import SHARED_STEPS, Chosen, Fits, Using, choose
+from manyfit.plan.choosing import SHARED_STEPS, Chosen, Fits, Using, choose, shared_seconds
 from manyfit.plan.costs import CostModel
 from manyfit.plan.steps import SEED_PARAM
 from manyfit.plan.table import TaskTable
@@ -205,7 +205,8 @@ class Sharing:
 
     def _cost(self, rule: Rule, bundle: Bundle, members: Sequence[int]) -> float:
         own = self.own[bundle.n_train]
-        return rule.cost_seconds(
+        return shared_seconds(
+            rule,
             self.all_groups[bundle.group].path,
             [self.params(self.candidates[i].steps[-1]) for i in members],
             [own[i] for i in members],
@@ -273,7 +274,8 @@ class Begun:
     def _cost(self, group: Group, members: Sequence[int]) -> float:
         assert group.rule is not None
         stages = [self.sharing.all_stages[one] for one in members]
-        return group.rule.cost_seconds(
+        return shared_seconds(
+            group.rule,
             group.path,
             [self.sharing.params(stage.step) for stage in stages if stage.step],
             [stage.seconds.get(self.n_train, 0.0) for stage in stages],

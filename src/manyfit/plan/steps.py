@@ -9,6 +9,11 @@ from manyfit.model.errors import MissingExtra, NotFound, UserError
 from manyfit.model.mistake import Mistake, did_you_mean
 from manyfit.model.sweep import Problem, StepSpec
 
+_DETECTORS = (
+    ': write "anomaly_forest", "anomaly_neighbors", "anomaly_svm" or "anomaly_envelope", detectors that are'
+    " scored as classifiers"
+)
+
 SEED_PARAM = "random_state"
 
 
@@ -65,11 +70,12 @@ class Resolver:
                 )
         wanted = "classifier" if problem is Problem.CLASSIFICATION else "regressor"
         last = steps[-1]
+        article = "an" if last.info.kind[0] in "aeiou" else "a"
         if last.info.kind not in {wanted, "other"}:
             self.mistake(
                 f"{key}.steps",
-                f"the last step {last.spec.use} is a {last.info.kind}; the target is a {problem.value} problem and"
-                f" needs a {wanted}",
+                f"the last step {last.spec.use} is {article} {last.info.kind}; the target is a {problem.value}"
+                f" problem and needs a {wanted}{_DETECTORS if last.info.kind == 'outlier_detector' else ''}",
             )
 
     def target(self, name: str, steps: Sequence[ResolvedStep], key: str) -> Target | None:

@@ -64,6 +64,7 @@ class FirstTask:
     split: str
     fold: int | None
     seed: int
+    held_out: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,4 +211,5 @@ def _first(candidate: Candidate, cell: Cell) -> FirstTask:
         split=cell.split,
         fold=cell.fold,
         seed=cell.seed,
+        held_out=cell.held_out,
     )

@@ -15,9 +15,11 @@ from manyfit.report.evidence import Evidence, Line, evidence_of
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import label_of
+from manyfit.report.texts import fold_text
 
 _LINE = ("unit", "epoch", "index", "attempt")
-_EXAMPLE = ("key", *_LINE, "pipeline", "params", "split", "fold", "seed", "failure_error", "failure_message")
+_CELL = ("split", "fold", "held_out", "seed")
+_EXAMPLE = ("key", *_LINE, "pipeline", "params", *_CELL, "failure_error", "failure_message")
 _READ = NEEDED | {*_EXAMPLE, "outcome", "worker", "failure_class", "failure_fingerprint"}
 _CAUSE = ("failure_class", "failure_fingerprint")
 _FORGIVEN = [outcome.value for outcome in (Outcome.LOST, Outcome.PREEMPTED)]
@@ -122,5 +124,6 @@ def _group(
 
 def _label(example: Mapping[str, object]) -> str:
     what = f"{example['pipeline']} {label_of(str(example['params']))}".strip()
-    fold = "" if example["fold"] is None else f" fold {example['fold']}"
+    number, held_out = example["fold"], example["held_out"]
+    fold = "" if number is None else f" fold {fold_text(int(str(number)), str(held_out or ''))}"
     return f"{what}, {example['split']}{fold} seed {example['seed']}"

@@ -11,6 +11,7 @@ from manyfit.model.keys import CandidateKey, CellKey, task_key
 from manyfit.model.mistake import did_you_mean
 from manyfit.report.aggregate import GROUP, aggregated, mean_scores
 from manyfit.report.frames import NEEDED, Results, load_results, ranking_of
+from manyfit.report.held_out import compared_sets
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import PlanTables, label_of, removed_tasks, segments_of
 
@@ -39,8 +40,9 @@ def leaderboard(
     Return one row for each candidate on each split, best first; *top* of each split.
 
     Columns: rank (in its split), pipeline, params (as shown), split, variant, features, set, score, std, the other
-    metrics on the same set (mean), the ranking metric on the other sets as `<set>_<metric>`, n_done, n_planned,
-    n_failed, n_doubtful (of fusion rules that an audit switched off), time_fit (mean seconds), candidate_key.
+    metrics on the same set (mean), the ranking metric on the other sets as `<set>_<metric>`, gap (by how much
+    a candidate is worse on the held-out set; no column where no split has one), n_done, n_planned, n_failed,
+    n_doubtful (of fusion rules that an audit switched off), time_fit (mean seconds), candidate_key.
     `score` is the mean of *metric* (the sweep's own when None) over folds and seeds, on the set "cv" where the
     split has it, else "validate", else the first other set that is not "train". Equal scores stand in the order
     of their candidate keys, candidates without a score last. Raises `NotFound` for a metric, split or pipeline
@@ -52,7 +54,8 @@ def leaderboard(
     ranked = rank(chosen, metric, descending=greater_is_better(metric))
     if top is not None:
         ranked = ranked.filter(pl.col("rank") <= top)
-    return _shaped(_with_planned(_with_details(ranked, chosen, metric), store, chosen), chosen, metric)
+    detailed = _with_planned(_with_details(ranked, chosen, metric), store, chosen)
+    return _shaped(_with_gap(detailed, chosen, metric, rises=greater_is_better(metric)), chosen, metric)
 
 
 def selected(results: Results, metric: str, *, split: str | None = None, pipeline: str | None = None) -> Results:
@@ -140,6 +143,23 @@ def _active(tasks: pl.DataFrame, removed: frozenset[str]) -> pl.Series:
     return pl.Series(values=active, dtype=pl.Boolean)
 
 
+def _with_gap(ranked: pl.DataFrame, results: Results, metric: str, *, rises: bool) -> pl.DataFrame:
+    """Add by how much candidates are worse on the held-out set than on the one that ranks, where there is one."""
+    gaps: dict[str, pl.Expr] = {}
+    for (split,), part in ranked.group_by("split"):
+        scored = [name for name, kind in results.scores if kind == metric]
+        pair = compared_sets([name for name in scored if part[f"{name}_{metric}"].is_not_null().any()])
+        if pair is not None and pair[0] == part["set"][0]:
+            gap = pl.col("score") - pl.col(f"{pair[1]}_{metric}")
+            gaps[str(split)] = gap if rises else -gap
+    if not gaps:
+        return ranked
+    found = pl.lit(None, dtype=pl.Float64)
+    for name, gap in gaps.items():
+        found = pl.when(pl.col("split") == name).then(gap).otherwise(found)
+    return ranked.with_columns(found.alias("gap"))
+
+
 def _shaped(ranked: pl.DataFrame, results: Results, metric: str) -> pl.DataFrame:
     others = [kind for kind in results.metrics() if kind != metric]
     sets = [name for name, kind in results.scores if kind == metric and _elsewhere(ranked, name)]
@@ -155,6 +175,7 @@ def _shaped(ranked: pl.DataFrame, results: Results, metric: str) -> pl.DataFrame
         _on_ranking_set(ranked, results, metric, prefix="std_").alias("std"),
         *(_on_ranking_set(ranked, results, kind).alias(kind) for kind in others),
         *(f"{name}_{metric}" for name in sets),
+        *(["gap"] if "gap" in ranked.columns else []),
         "n_done",
         "n_planned",
         "n_failed",

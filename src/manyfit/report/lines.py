@@ -34,6 +34,7 @@ COLUMNS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "features": pl.String,
     "split": pl.String,
     "fold": pl.Int32,
+    "held_out": pl.String,
     "seed": pl.Int64,
     "attempt": pl.Int32,
     "outcome": pl.String,

@@ -17,7 +17,7 @@ from manyfit.model.segment import Segment
 from manyfit.model.unit import root_of
 
 CANDIDATE_COLUMNS = ("candidate_key", "pipeline", "params", "features")
-CELL_COLUMNS = ("variant", "split", "fold", "seed")
+CELL_COLUMNS = ("variant", "split", "fold", "held_out", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class PlanTables:
         return self._candidates[0]
 
     def cells(self) -> pl.DataFrame:
-        """Return one row for each cell of the loaded segments: key, variant, split, fold, seed."""
+        """Return one row for each cell of the loaded segments: key, variant, split, fold, held_out, seed."""
         self._cells = [pl.concat([_cell_table(()), *self._cells])]
         return self._cells[0]
 
@@ -146,8 +146,9 @@ def _candidate_table(candidates: Sequence[Candidate], *, with_params: bool) -> p
 
 
 def _cell_table(cells: Sequence[Cell]) -> pl.DataFrame:
-    rows = [(cell.key, cell.variant, cell.split, cell.fold, cell.seed) for cell in cells]
-    schema = {"cell_key": pl.String, "variant": pl.String, "split": pl.String, "fold": pl.Int32, "seed": pl.Int64}
+    rows = [(cell.key, cell.variant, cell.split, cell.fold, cell.held_out or None, cell.seed) for cell in cells]
+    texts = dict.fromkeys(("cell_key", "variant", "split"), pl.String)
+    schema = {**texts, "fold": pl.Int32, "held_out": pl.String, "seed": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

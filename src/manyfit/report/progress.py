@@ -13,6 +13,7 @@ from manyfit.model.keys import CandidateKey, SegmentId, UnitId
 from manyfit.model.segment import Segment
 from manyfit.model.unit import Mode, Unit, root_of
 from manyfit.report.pace import Pace, learned_from
+from manyfit.report.quality.vigil import Vigil
 
 POLL_BYTES = 4 << 20
 """Result lines read by one poll: some 10,000 lines, so that a display stays alive when it joins late."""
@@ -75,7 +76,8 @@ class Progress:
     The best candidate of each pipeline so far, kept up to date by `poll`.
 
     Reads each accepted line once. Candidates whose cells are all scored come before those that were lucky with the
-    first fold. `n_failures` counts final failures seen. `pace` compares what tasks took with what was predicted.
+    first fold. `n_failures` counts final failures seen. `pace` compares what tasks took with what was predicted,
+    `vigil` counts fits that cannot be believed.
     """
 
     store: Store
@@ -84,9 +86,13 @@ class Progress:
     n_results: int = 0
     n_failures: int = 0
     pace: Pace = field(default_factory=Pace)
+    vigil: Vigil = field(init=False)
     _seen: set[tuple[UnitId, int]] = field(default_factory=set)
     _segments: dict[SegmentId, _Planned] = field(default_factory=dict)
     _means: dict[tuple[str, str], dict[tuple[str, str], _Mean]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.vigil = Vigil(self.metric)
 
     def poll(self, limit_bytes: int = POLL_BYTES) -> bool:
         """Read what was accepted since the last poll, about *limit_bytes* at most; True when something was."""
@@ -136,6 +142,7 @@ class Progress:
             self.pace.ended(planned.n_learned, unit, took if result["outcome"] == "succeeded" else None)
             # A kept model is a fit that was scored before.
             if unit.mode is not Mode.KEEP:
+                self.vigil.see(unit.pipeline, result)
                 self._add(planned, unit, result)
 
     def _add(self, planned: _Planned, unit: Unit, result: Mapping[str, Any]) -> None:

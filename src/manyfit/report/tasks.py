@@ -19,6 +19,7 @@ from manyfit.model.snapshot import Snapshot, WorkerView
 from manyfit.model.unit import Unit, root_of
 from manyfit.report.advice import ADVICE, for_sweep
 from manyfit.report.reasons import START, Cause, Situation, ahead, has_left, instant, of_queued, situation
+from manyfit.report.texts import fold_text
 
 LISTED = 5
 """Keys named when a prefix fits several tasks."""
@@ -63,7 +64,7 @@ class TaskView:
 
     def label(self) -> str:
         """Return the task in one line: pipeline, parameters, split, fold and seed."""
-        fold = "" if self.cell.fold is None else f", fold {self.cell.fold}"
+        fold = "" if self.cell.fold is None else f", fold {fold_text(self.cell.fold, self.cell.held_out)}"
         what = f"{self.candidate.pipeline} {self.candidate.label()}".strip()
         return f"{what}, split {self.cell.split}{fold}, seed {self.cell.seed}"
 

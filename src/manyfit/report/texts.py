@@ -13,6 +13,11 @@ def show_key(key: str) -> str:
     return key[:8]
 
 
+def fold_text(fold: int, held_out: str | None = None) -> str:
+    """Return a fold as people name it: its number, and the group that it holds out where that is one group."""
+    return f"{fold} ({held_out} held out)" if held_out else str(fold)
+
+
 def show_count(count: int) -> str:
     """Return a whole number with separators: ``1,240``."""
     return f"{count:,}"

@@ -63,6 +63,20 @@ def pause(store: Store, pipeline: str = "", reason: str = "") -> bool:
     return True
 
 
+def hold_once(store: Store, pipeline: str, reason: str) -> bool:
+    """
+    Hold *pipeline*, unless it was paused or resumed since the plan changed; whether this call did it.
+
+    Who resumes a pipeline wants it to go on, whatever was wrong with it.
+    """
+    entries = store.entries()
+    newest = max((entry.position for entry in entries if isinstance(entry.action, AddSegment)), default=0)
+    since = [entry.action for entry in entries if entry.position > newest]
+    if any(isinstance(action, (Pause, Resume)) and action.pipeline == pipeline for action in since):
+        return False
+    return pause(store, pipeline, reason)
+
+
 def resume(store: Store, pipeline: str = "", *, holding: bool = False) -> bool:
     """
     End every pause, or that of one *pipeline*; False when nothing was paused.

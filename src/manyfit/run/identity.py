@@ -10,6 +10,7 @@ from manyfit._version import __version__
 from manyfit.model.errors import UserError
 from manyfit.model.keys import WorkerId
 from manyfit.model.worker import LABEL_CHARACTERS, WorkerInfo, is_label
+from manyfit.run.libraries import all_versions
 from manyfit.run.machine import gpu_memory, usable_cores, usable_memory
 
 LABELS_VARIABLE = "MANYFIT_LABELS"
@@ -36,6 +37,7 @@ def worker_info(threads: int, clock: Callable[[], float], labels: Iterable[str] 
         memory_bytes=usable_memory(),
         gpu_bytes=gpu_memory(),
         labels=worker_labels(labels),
+        libraries=all_versions(),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from manyfit.contracts.artifacts import VERIFICATIONS
 from manyfit.contracts.store import Store
 from manyfit.model.control import AddSegment, Compacted
 from manyfit.model.keys import WorkerId
@@ -135,7 +136,7 @@ def artifacts_due(store: Store, policy: Retention, now: float) -> Iterator[Due]:
     old = [file for file in store.artifacts.files() if now - file.stored_at >= limit]
     wanted = referenced(store) if old else set()
     for file in old:
-        if file.name not in wanted:
+        if file.name not in wanted and not file.name.startswith(VERIFICATIONS):
             why = f"no result refers to it, kept for {_days(limit)}"
             yield _due(Kind.ARTIFACT, store, file.name, why, now - file.stored_at, file.n_bytes)
 

@@ -1,22 +1,23 @@
 """Which fits may share work, and how they are taken apart for it."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn import clone
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
 from manyfit.contracts.estimators import Families
 from manyfit.families.estimators import SklearnCatalog
+from manyfit.fit.fusing import Fit
 from manyfit.model.errors import ManyfitError
 from manyfit.search.evaluation import Evaluation
 from manyfit.search.scores import Score, score_of
-from manyfit.search.tokens import estimator_token, is_estimator
+from manyfit.search.tokens import estimator_token, is_estimator, token_of
 
 _KNOWN = ("sklearn", "xgboost", "lightgbm")
 """Libraries whose estimators keep their hands off rows that others use, unless `copy` says so."""
@@ -39,6 +40,9 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 """Settings of scikit-learn under which fits may share work: with these values, or with any."""
 _IN_PLACE = ("copy", "copy_X", "copy_x", "overwrite_X")
+_TELLING = frozenset({*_IN_PLACE, "memory", "random_state"})
+"""Parameters whose value decides whether fits may share work at all."""
+_NUMBERS = (float, int, bool, np.float64, np.float32, np.int64, np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +50,16 @@ class Blueprint:
     """
     How a candidate is fitted in the company of others.
 
-    `parts` are its unfitted estimators by step name, which nobody fits. `paths` and `tokens` are those of its
-    steps, as `manyfit.fit.fusing.Fit` wants them. `score` is applied to the answers for a set.
+    `fit` has its number, and unfitted estimators that nobody fits. `score` is applied to the answers for a set.
     """
 
-    parts: Sequence[tuple[str, Any]]
-    paths: Sequence[str]
-    tokens: Sequence[Hashable]
+    fit: Fit
     score: Score
 
-    def steps(self) -> list[tuple[str, Any]]:
-        """Return new unfitted estimators by step name."""
-        return [(name, _copied(part)) for name, part in self.parts]
+    @property
+    def final(self) -> Any:
+        """The unfitted step that predicts."""
+        return self.fit.steps[-1][1]
 
 
 class Blueprints:
@@ -69,13 +71,19 @@ class Blueprints:
         self._families = families
         self._possible = _may_share(evaluation)
         self._known: dict[int, Blueprint | None] = {}
+        self._models: dict[Hashable, Blueprint] = {}
+        self._tokens: dict[Hashable, int] = {}
+        self._scores: dict[type, Score | None] = {}
         self._paths: dict[type, str] = {}
+        self._prefix = _prefix_of_last(evaluation.estimator)
 
     def of(self, candidate: int) -> Blueprint | None:
         """Return the blueprint of a candidate; None: it must be fitted exactly as scikit-learn does."""
-        if candidate not in self._known:
-            self._known[candidate] = self._draw(candidate) if self._possible else None
-        return self._known[candidate]
+        try:
+            return self._known[candidate]
+        except KeyError:
+            self._known[candidate] = found = self._draw(candidate) if self._possible else None
+            return found
 
     def draws(self, candidate: int) -> bool:
         """Whether fits of a candidate may ask the global random stream; rather yes than no."""
@@ -111,24 +119,74 @@ class Blueprints:
             return ""
 
     def _draw(self, candidate: int) -> Blueprint | None:
-        evaluation = self._evaluation
+        """Return the blueprint, after the model of a candidate that differs in numbers of the last step only."""
+        kind, numbers = self._kind(self._evaluation.candidates[candidate])
+        if kind in self._models:
+            return self._like(self._models[kind], candidate, numbers)
+        blueprint = self._draw_anew(candidate)
+        if blueprint is not None and numbers and _takes_numbers(blueprint.final, numbers):
+            self._models[kind] = blueprint
+        return blueprint
+
+    def _kind(self, params: Mapping[str, Any]) -> tuple[Hashable, dict[str, Any]]:
+        """Return a token of *params* without the numbers that the last step alone takes, and these by name."""
+        numbers: dict[str, Any] = {}
+        others: list[Hashable] = []
+        for name, value in params.items():
+            if type(value) in _NUMBERS and self._is_of_last(name):
+                numbers[name.removeprefix(self._prefix)] = value
+                others.append(name)
+            else:
+                others.append((name, token_of(value)))
+        return tuple(others), numbers
+
+    def _is_of_last(self, name: str) -> bool:
+        """Whether a parameter of a search is one of the last step that decides nothing about sharing."""
+        own = name.removeprefix(self._prefix)
+        return name.startswith(self._prefix) and "__" not in own and own not in _TELLING
+
+    def _like(self, model: Blueprint, candidate: int, numbers: Mapping[str, Any]) -> Blueprint:
+        name, final = model.fit.steps[-1]
+        cls: Any = type(final)
+        part = cls.__new__(cls)
+        vars(part).update(vars(final) | numbers)
+        last = self._token(("like", model.fit.tokens[-1], tuple((key, token_of(numbers[key])) for key in numbers)))
+        fit = Fit(
+            index=candidate,
+            steps=[*model.fit.steps[:-1], (name, part)],
+            paths=model.fit.paths,
+            tokens=[*model.fit.tokens[:-1], last],
+            renew=_copied,
+        )
+        return Blueprint(fit=fit, score=model.score)
+
+    def _draw_anew(self, candidate: int) -> Blueprint | None:
         try:
             estimator = self._made(candidate)
             steps = _steps(estimator)
             if not steps or not all(_keeps_rows(part) and self._is_repeatable(part) for _, part in steps):
                 return None
             final = steps[-1][1]
-            score = score_of(evaluation.scorer, final) if is_classifier(final) or is_regressor(final) else None
+            score = self._score_of(final) if is_classifier(final) or is_regressor(final) else None
             if score is None or get_tags(estimator).input_tags.pairwise:
                 return None
         except Exception:  # noqa: BLE001 - the error is scikit-learn's to raise, in the fit of the candidate
             return None
+        paths = [self.path(part) for _, part in steps]
+        tokens = [self._token(estimator_token(part)) for _, part in steps]
         return Blueprint(
-            parts=steps,
-            paths=[self.path(part) for _, part in steps],
-            tokens=[estimator_token(part) for _, part in steps],
-            score=score,
+            fit=Fit(index=candidate, steps=steps, paths=paths, tokens=tokens, renew=_copied), score=score
         )
+
+    def _token(self, content: Hashable) -> int:
+        """Return a number that stands for *content*: it is compared many times."""
+        return self._tokens.setdefault(content, len(self._tokens))
+
+    def _score_of(self, final: Any) -> Score | None:
+        cls = type(final)
+        if cls not in self._scores:
+            self._scores[cls] = score_of(self._evaluation.scorer, final)
+        return self._scores[cls]
 
     def _is_repeatable(self, estimator: Any) -> bool:
         """Whether two fits with equal parameters are equal: nothing is drawn from a stream that goes on."""
@@ -149,16 +207,34 @@ def _steps(estimator: Any) -> list[tuple[str, Any]]:
     return steps if steps and steps[-1][1] is estimator.steps[-1][1] else []
 
 
+def _prefix_of_last(estimator: Any) -> str:
+    """Return what the names of parameters of the last step begin with."""
+    steps = getattr(estimator, "steps", None) if type(estimator) is Pipeline else None
+    return f"{steps[-1][0]}__" if isinstance(steps, list) and steps else ""
+
+
+def _takes_numbers(final: Any, numbers: Mapping[str, Any]) -> bool:
+    """Whether numbers set on *final* are all that two candidates differ in, and nothing else depends on them."""
+    cls = type(final)
+    usual = cls.__module__.startswith("sklearn.") and cls.set_params is BaseEstimator.set_params
+    if not usual or not numbers.keys() <= vars(final).keys() or _holds_estimators(final):
+        return False
+    # Whether a seed that is not set matters may depend on any parameter.
+    return all(isinstance(value, (int, np.integer)) for _, value in _seeds(final))
+
+
 def _copied(estimator: Any) -> Any:
     """Return what `clone` returns for an unfitted estimator, in a tenth of the time where that can be."""
     cls: Any = type(estimator)
-    if not cls.__module__.startswith("sklearn.") or any(
-        True for value in vars(estimator).values() for _ in _inside_value(value)
-    ):
+    if not cls.__module__.startswith("sklearn.") or _holds_estimators(estimator):
         return clone(estimator)
     copy = cls.__new__(cls)
     vars(copy).update(vars(estimator))
     return copy
+
+
+def _holds_estimators(estimator: Any) -> bool:
+    return any(True for value in vars(estimator).values() for _ in _inside_value(value))
 
 
 def inside(estimator: Any) -> Iterator[Any]:

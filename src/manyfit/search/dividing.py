@@ -4,19 +4,18 @@ import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import is_classifier
 
-from manyfit.contracts.estimators import Families, FitSize
-from manyfit.contracts.fusion import Fuse, Rule
+from manyfit.contracts.estimators import FitSize
+from manyfit.contracts.fusion import Rule
 from manyfit.families.family import OVERHEAD_SECONDS
-from manyfit.families.fusion.catalog import FusionCatalog
-from manyfit.fit.releases import releases_for
-from manyfit.plan.choosing import Using, usable
-from manyfit.search.blueprints import Blueprint, Blueprints
+from manyfit.fit.fusing import Fit
+from manyfit.plan.choosing import shared_seconds
 from manyfit.search.evaluation import Evaluation
+from manyfit.search.fitting import Fitting
 
 _PARTS = 6
 """Portions for each runner, about: enough to end together, few enough to keep together what shares work."""
@@ -52,7 +51,7 @@ class _Group:
         alone = sum(self.seconds)
         if self.rule is None or len(self.candidates) < 2:
             return alone
-        return min(alone, self.rule.cost_seconds(self.path, self.params, self.seconds, size))
+        return min(alone, shared_seconds(self.rule, self.path, self.params, self.seconds, size))
 
     def part(self, begin: int, end: int) -> "_Group":
         """Return the candidates from *begin* to before *end* as a group."""
@@ -74,12 +73,12 @@ class _Group:
 class Dividing:
     """Divides the tasks of one evaluation; predicted seconds are those of one core."""
 
-    def __init__(self, evaluation: Evaluation, blueprints: Blueprints, families: Families) -> None:
+    def __init__(self, evaluation: Evaluation, fitting: Fitting) -> None:
         self._evaluation = evaluation
-        self._blueprints = blueprints
-        self._families = families
-        self._rules = FusionCatalog()
-        self._usable: dict[str, Sequence[Rule]] = {}
+        self._blueprints = fitting.blueprints
+        self._families = fitting.families
+        self._placing = fitting.fitter.placing
+        self._known_seconds: dict[int, float] = {}
         self._size = _size_of(evaluation)
 
     def portions(self, n_runners: int) -> list[Portion]:
@@ -139,37 +138,22 @@ class Dividing:
         blueprint = self._blueprints.of(candidate)
         if blueprint is None:
             return None, None, (candidate, self._guess(candidate), {}, "", None)
-        path, final = blueprint.paths[-1], blueprint.parts[-1][1]
-        params = final.get_params(deep=False)
-        seconds = self._alone_seconds(blueprint)
-        rule = self._rule_for(path, params) if path else None
-        key = (rule.name, path, rule.group(path, params)) if rule is not None else None
-        return tuple(blueprint.tokens[:-1]), key, (candidate, seconds, params, path, rule)
+        fit = blueprint.fit
+        placed = self._placing.known(fit, fit.paths[-1], blueprint.final, self._size)
+        before = sum(self._step_seconds(fit, at) for at in range(len(fit.steps) - 1))
+        if placed.rule is None:
+            own = self._seconds(fit.paths[-1], blueprint.final.get_params(deep=False))
+            return tuple(fit.tokens[:-1]), None, (candidate, before + own, {}, fit.paths[-1], None)
+        member = (candidate, before + placed.seconds, placed.params, placed.path, placed.rule)
+        return tuple(fit.tokens[:-1]), placed.group, member
 
-    def _rule_for(self, path: str, params: Params) -> Rule | None:
-        for rule in self._usable_rules(path):
-            try:
-                if rule.refuses(path, params, self._size) is None:
-                    return rule
-            except Exception:  # noqa: BLE001 - parameters that are wrong: the fit will say so
-                return None
-        return None
-
-    def _usable_rules(self, path: str) -> Sequence[Rule]:
-        fuse = self._evaluation.fuse
-        if path not in self._usable:
-            using = Using(
-                rules=self._rules, fuse=fuse or Fuse(exact=False), installed=releases_for(self._rules.of(path))
-            )
-            self._usable[path] = usable(using, path)[0]
-        return self._usable[path]
-
-    def _alone_seconds(self, blueprint: Blueprint) -> float:
-        total = 0.0
-        for path, (_, step) in zip(blueprint.paths, blueprint.parts, strict=True):
-            known = path or self._blueprints.path(step)
-            total += self._seconds(known, step.get_params(deep=False))
-        return total
+    def _step_seconds(self, fit: Fit, at: int) -> float:
+        """Return the predicted seconds of a step before the last, which many candidates have."""
+        token = cast(int, fit.tokens[at])
+        if token not in self._known_seconds:
+            params = fit.steps[at][1].get_params(deep=False)
+            self._known_seconds[token] = self._seconds(fit.paths[at], params)
+        return self._known_seconds[token]
 
     def _seconds(self, path: str, params: Params) -> float:
         try:

@@ -37,8 +37,7 @@ from manyfit.run.control import last_header
 from manyfit.run.submit import Submission, submit
 from manyfit.search import payload
 from manyfit.search.contents import search_key
-from manyfit.search.dividing import Dividing
-from manyfit.search.evaluation import Evaluation, Scored
+from manyfit.search.evaluation import Evaluation, Row
 from manyfit.search.executor import EXECUTOR
 from manyfit.search.places import candidate_key
 from manyfit.search.running import Note, Running
@@ -48,7 +47,7 @@ _LOOK_SECONDS = 0.2
 _SPLIT = "cv"
 
 
-def run_durable(evaluation: Evaluation, store: Any, *, n_runners: int, note: Note) -> list[Scored]:
+def run_durable(evaluation: Evaluation, store: Any, *, n_runners: int, note: Note | None) -> list[Row]:
     """
     Return what became of each task of *evaluation*, from the store or from workers that run it now.
 
@@ -67,7 +66,7 @@ def _address(store: Any, name: str) -> connect.Address:
 class _Durable:
     """One evaluation as a sweep of a store."""
 
-    def __init__(self, evaluation: Evaluation, n_runners: int, note: Note) -> None:
+    def __init__(self, evaluation: Evaluation, n_runners: int, note: Note | None) -> None:
         self._key = search_key(evaluation)
         self._evaluation = evaluation
         self._n_runners = n_runners
@@ -83,7 +82,7 @@ class _Durable:
             for fold, cell in enumerate(self._cells)
         }
 
-    def run(self, address: connect.Address) -> list[Scored]:
+    def run(self, address: connect.Address) -> list[Row]:
         store = connect.create(address)
         try:
             self._refuse_others(store)
@@ -165,7 +164,7 @@ class _Durable:
 
     def _plan(self) -> Plan:
         evaluation = self._evaluation
-        dividing = Dividing(evaluation, self._running.blueprints, self._running.families)
+        dividing = self._running.dividing()
         portions = dividing.portions(self._n_runners)
         seconds = dict[int, float]()
         for portion in portions:

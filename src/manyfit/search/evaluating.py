@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from manyfit.search.evaluation import Evaluation, Scored
+from manyfit.search.evaluation import Evaluation, Row
 from manyfit.search.pools import n_runners
 from manyfit.search.running import Running
 from manyfit.search.showing import Showing
 
 
-def evaluated(evaluation: Evaluation, search: Any) -> list[Scored]:
+def evaluated(evaluation: Evaluation, search: Any) -> list[Row]:
     """Return what became of each task; *search* says how many runners, which store and what to show."""
     runners = n_runners(search.n_jobs)
     with Showing(evaluation, verbose=search.verbose, progress=search.progress) as showing:
+        note = showing.note if showing.shows else None
         if search.store is not None:
             from manyfit.search.durable import run_durable
 
-            return run_durable(evaluation, search.store, n_runners=runners, note=showing.note)
-        return Running(evaluation, n_runners=runners, note=showing.note).run()
+            return run_durable(evaluation, search.store, n_runners=runners, note=note)
+        return Running(evaluation, n_runners=runners, note=note).run()

@@ -6,6 +6,8 @@ from typing import Any
 
 from manyfit.contracts.fusion import Fuse
 
+Row = dict[str, Any]
+"""What became of one task, by the names that scikit-learn has for it."""
 Scores = float | dict[str, float]
 """One score, or scores by metric name."""
 
@@ -77,12 +79,49 @@ class Scored:
     warned: tuple[Warned, ...] = ()
     fusion: Mapping[str, Any] = field(default_factory=dict)
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """Return the fields by the names that scikit-learn has for them."""
-        row = {
+        row: Row = {
             "fit_error": self.fit_error,
             "test_scores": self.test,
             "fit_time": self.fit_seconds,
             "score_time": self.score_seconds,
         }
         return row if self.train is None else {**row, "train_scores": self.train}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredTogether:
+    """
+    What became of several tasks that were computed and scored at once: `test` and `train` hold the scores of each.
+
+    The other fields are those of `Scored`, for each of the tasks.
+    """
+
+    test: Sequence[Scores]
+    train: Sequence[Scores] | None
+    fit_seconds: float
+    score_seconds: float
+    warned: tuple[Warned, ...] = ()
+    fusion: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self) -> list[Row]:
+        """Return the rows of all tasks in order."""
+        fit, score = self.fit_seconds, self.score_seconds
+        rows: list[Row] = [
+            {"fit_error": None, "test_scores": test, "fit_time": fit, "score_time": score} for test in self.test
+        ]
+        for row, train in zip(rows, self.train or (), strict=self.train is not None):
+            row["train_scores"] = train
+        return rows
+
+    def one(self, place: int) -> Scored:
+        """Return what became of the task at a place in the order."""
+        return Scored(
+            test=self.test[place],
+            train=None if self.train is None else self.train[place],
+            fit_seconds=self.fit_seconds,
+            score_seconds=self.score_seconds,
+            warned=self.warned,
+            fusion=self.fusion,
+        )

@@ -11,7 +11,7 @@ from manyfit.run.failures import failure_of, failure_to_json
 from manyfit.search import payload
 from manyfit.search.bodies import body_of
 from manyfit.search.evaluation import Evaluation
-from manyfit.search.fitting import Began, Fitting, Ready
+from manyfit.search.fitting import Began, Fitting, Ready, ReadyTogether
 from manyfit.search.places import candidate_key
 
 EXECUTOR = "manyfit.search.executor:search_executor"
@@ -44,6 +44,8 @@ class SearchExecutor:
         for event in self._fitting.run(list(known), fuse=work.fuse):
             if isinstance(event, Began):
                 yield Started(indices=tuple(known[index] for index in event.indices))
+            elif isinstance(event, ReadyTogether):
+                yield from (self._finished(ready, known[ready.index]) for ready in event.each())
             else:
                 yield self._finished(event, known[event.index])
 

@@ -1,14 +1,13 @@
 """Carrying out the tasks of an evaluation: together where they share work, else exactly as scikit-learn does."""
 
-import itertools
 import numbers
 import random
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from sklearn import clone, config_context
@@ -16,14 +15,17 @@ from sklearn.base import is_classifier
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils.metaestimators import _safe_split
 
+from manyfit.contracts.fusion import Fuse
 from manyfit.families.catalog import FamilyCatalog
 from manyfit.families.estimators import SklearnCatalog
 from manyfit.families.fusion.catalog import FusionCatalog
-from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table, catching
+from manyfit.fit.fusing import Begun, Broken, Fitted, Fitter, Table, Together, catching
 from manyfit.fit.responses import Responses
 from manyfit.model.errors import MissingExtra
 from manyfit.search.blueprints import Blueprint, Blueprints
-from manyfit.search.evaluation import Evaluation, Scored, Scores, Warned
+from manyfit.search.evaluation import Evaluation, Scored, ScoredTogether, Scores, Warned
+from manyfit.search.metrics import Target
+from manyfit.search.scores import Many
 
 TEST, TRAIN = "cv", "train"
 
@@ -44,6 +46,22 @@ class Ready:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyTogether:
+    """Tasks that are over at once."""
+
+    indices: tuple[int, ...]
+    scored: ScoredTogether
+
+    def each(self) -> Iterator[Ready]:
+        """Return the tasks one by one."""
+        for place, index in enumerate(self.indices):
+            yield Ready(index=index, scored=self.scored.one(place))
+
+
+Happening = Began | Ready | ReadyTogether
+
+
 class Fitting:
     """
     Runs tasks of one evaluation in this process.
@@ -58,74 +76,134 @@ class Fitting:
         self._catalog = SklearnCatalog()
         self.families = FamilyCatalog()
         self.blueprints = Blueprints(evaluation, self._catalog, self.families)
+        self.fitter = Fitter(FusionCatalog(), self.families, evaluation.fuse or Fuse(exact=False))
         self._tables: dict[int, Table] = {}
+        self._targets: dict[str, Target] = {}
 
-    def run(self, indices: Sequence[int], *, fuse: bool = True) -> Iterator[Began | Ready]:
+    def run(self, indices: Sequence[int], *, fuse: bool = True) -> Iterator[Happening]:
         """
-        Yield `Began` before and `Ready` after each task, fold after fold; without *fuse* one by one.
+        Yield `Began` before each task and `Ready` or `ReadyTogether` after it, fold after fold.
+
+        Without *fuse* tasks are carried out one by one.
 
         Raises nothing but what is no `Exception`, and `MemoryError` while several tasks are in progress.
         """
-        in_order = sorted(indices, key=self._fold_of)
-        for fold, members in itertools.groupby(in_order, key=self._fold_of):
+        n_folds = self._evaluation.n_folds
+        by_fold: dict[int, list[int]] = {}
+        for index in indices:
+            by_fold.setdefault(index % n_folds, []).append(index // n_folds)
+        for fold in sorted(by_fold):
             with config_context(**self._evaluation.settings):
-                yield from self._run_fold(fold, list(members), fuse)
+                yield from self._run_fold(fold, by_fold[fold], fuse)
 
-    def _fold_of(self, index: int) -> int:
-        return self._evaluation.place(index)[1]
-
-    def _run_fold(self, fold: int, indices: list[int], fuse: bool) -> Iterator[Began | Ready]:
+    def _run_fold(self, fold: int, candidates: list[int], fuse: bool) -> Iterator[Happening]:
         together = {
-            index: blueprint
-            for index in (indices if fuse else ())
-            if (blueprint := self.blueprints.of(self._evaluation.place(index)[0])) is not None
+            candidate: blueprint
+            for candidate in (candidates if fuse else ())
+            if (blueprint := self.blueprints.of(candidate)) is not None
         }
         if len(together) > 1:
             yield from self._run_together(fold, together)
         else:
             together = {}
-        for index in indices:
-            if index not in together:
-                yield Began(indices=(index,))
-                yield self.alone(index)
+        yield from self._one_by_one(self._tasks((one for one in candidates if one not in together), fold))
 
     # -- together ------------------------------------------------------------------------------------
 
-    def _run_together(self, fold: int, blueprints: dict[int, Blueprint]) -> Iterator[Began | Ready]:
-        assert self._evaluation.fuse is not None
-        fitter = Fitter(FusionCatalog(), self.families, self._evaluation.fuse)
+    def _run_together(self, fold: int, blueprints: dict[int, Blueprint]) -> Iterator[Happening]:
+        left = set(self._tasks(blueprints, fold))
         try:
             table = self._table(fold)
         except Exception:  # noqa: BLE001 - each task has it raised again, as scikit-learn would
-            for index in blueprints:
-                yield Began(indices=(index,))
-                yield self.alone(index)
+            yield from self._one_by_one(sorted(left))
             return
-        left = dict(blueprints)
         try:
-            for event in self._shared(fitter, table, fold, blueprints):
+            for event in self._shared(table, fold, blueprints):
                 if isinstance(event, Ready):
-                    del left[event.index]
+                    left.remove(event.index)
+                elif isinstance(event, ReadyTogether):
+                    left.difference_update(event.indices)
                 yield event
         except (MemoryError, MissingExtra) as error:
             if self._separate and isinstance(error, MemoryError):
                 raise  # the runner has them run once more, one by one
-            for index in left:
-                yield Began(indices=(index,))
-                yield self.alone(index)
+            yield from self._one_by_one(sorted(left))
 
-    def _shared(
-        self, fitter: Fitter, table: Table, fold: int, blueprints: dict[int, Blueprint]
-    ) -> Iterator[Began | Ready]:
-        fits = [_fit_of(index, blueprint) for index, blueprint in blueprints.items()]
-        for event in fitter.fit(fits, table):
-            if isinstance(event, Begun):
-                yield Began(indices=event.indices)
-            elif isinstance(event, Broken):
-                yield self.alone(event.index)  # for scikit-learn's own words
-            else:
-                scored = self._scored(event, blueprints[event.index], fold)
-                yield Ready(index=event.index, scored=scored) if scored else self.alone(event.index)
+    def _one_by_one(self, indices: Iterable[int]) -> Iterator[Happening]:
+        for index in indices:
+            yield Began(indices=(index,))
+            yield self.alone(index)
+
+    def _shared(self, table: Table, fold: int, blueprints: dict[int, Blueprint]) -> Iterator[Happening]:
+        fits = [blueprint.fit for blueprint in blueprints.values()]
+        for event in self.fitter.fit_in_blocks(fits, table):
+            match event:
+                case Begun():
+                    yield Began(indices=self._tasks(event.indices, fold))
+                case Broken():
+                    yield self.alone(*self._tasks((event.index,), fold))  # for scikit-learn's own words
+                case Together():
+                    yield from self._ready_together(event, blueprints, fold)
+                case Fitted():
+                    yield self._ready(event, blueprints[event.index], fold)
+                case _:
+                    assert_never(event)
+
+    def _tasks(self, candidates: Iterable[int], fold: int) -> tuple[int, ...]:
+        """Return which tasks fit the candidates on the fold."""
+        n_folds = self._evaluation.n_folds
+        return tuple([candidate * n_folds + fold for candidate in candidates])
+
+    def _ready(self, event: Fitted, blueprint: Blueprint, fold: int) -> Ready:
+        (index,) = self._tasks((event.index,), fold)
+        scored = self._scored(event, blueprint)
+        return Ready(index=index, scored=scored) if scored else self.alone(index)
+
+    def _ready_together(
+        self, event: Together, blueprints: dict[int, Blueprint], fold: int
+    ) -> Iterator[Ready | ReadyTogether]:
+        """Score a block; what cannot be scored at once is scored one by one, or fitted as scikit-learn does."""
+        began = time.perf_counter()
+        many = self._many(event, blueprints[event.indices[0]])
+        if many is None:
+            yield from (self.alone(index) for index in self._tasks(event.indices, fold))
+            return
+        sure = np.flatnonzero(np.logical_and.reduce([one.sure for one in many.values()])) if many else np.array([])
+        if len(sure):
+            scored = ScoredTogether(
+                test=_scores(many[TEST], sure),
+                train=_scores(many[TRAIN], sure) if TRAIN in many else None,
+                fit_seconds=event.seconds,
+                score_seconds=(time.perf_counter() - began) / len(event.indices),
+                warned=tuple(_warned(message) for message in event.caught),
+                fusion=event.fusion,
+            )
+            yield ReadyTogether(
+                indices=self._tasks([event.indices[place] for place in sure.tolist()], fold), scored=scored
+            )
+        for place in np.setdiff1d(np.arange(len(event.indices)), sure).tolist():
+            yield self._ready(event.one(place), blueprints[event.indices[place]], fold)
+
+    def _many(self, event: Together, blueprint: Blueprint) -> dict[str, Many] | None:
+        """
+        Return the scores of a block by set, nothing when its fits have to be scored one by one.
+
+        None: answering warned or failed, and only fits made alone can tell for which of them.
+        """
+        if event.caught and self._makes_errors():
+            return None
+        try:
+            with catching() as caught:
+                found = {
+                    name: blueprint.score.many(answers, self._targets[name])
+                    for name, answers in event.answers.items()
+                }
+        except Exception:  # noqa: BLE001 - it will come again with the fit that it belongs to
+            return None
+        if caught:
+            return None
+        known = {name: many for name, many in found.items() if many is not None}
+        return known if len(known) == len(found) else {}
 
     def _table(self, fold: int) -> Table:
         """Return the rows of a fold; those of the fold before are let go."""
@@ -141,10 +219,10 @@ class Fitting:
                 _protect(part)
             n_classes = len(np.unique(y_train)) if is_classifier(evaluation.estimator) else 0
             self._tables[fold] = Table(X=X_train, y=y_train, sets=sets, n_classes=n_classes)
-            self._targets = {TEST: y_test, TRAIN: y_train}
+            self._targets = {TEST: Target(y_test), TRAIN: Target(y_train)}
         return self._tables[fold]
 
-    def _scored(self, event: Fitted, blueprint: Blueprint, fold: int) -> Scored | None:
+    def _scored(self, event: Fitted, blueprint: Blueprint) -> Scored | None:
         """Return the scores of a fit; None when scikit-learn has to be asked what to make of it."""
         if event.caught and self._makes_errors():
             return None
@@ -169,7 +247,7 @@ class Fitting:
 
     def _score(self, blueprint: Blueprint, responses: Responses, name: str) -> Scores:
         table = self._tables[next(iter(self._tables))]
-        found = blueprint.score(responses, table.sets[name], self._targets[name])
+        found = blueprint.score.one(responses, table.sets[name], self._targets[name])
         if isinstance(found, dict):
             return {metric: _number(value) for metric, value in found.items()}
         return _number(found)
@@ -234,8 +312,12 @@ def fit_alone(evaluation: Evaluation, index: int) -> Scored:
     )
 
 
-def _fit_of(index: int, blueprint: Blueprint) -> Fit:
-    return Fit(index=index, steps=blueprint.steps(), paths=blueprint.paths, tokens=blueprint.tokens)
+def _scores(many: Many, places: Any) -> list[Scores]:
+    """Return the scores of the fits at these places, as the numbers that a scorer returns."""
+    columns = {name: values[places].tolist() for name, values in many.values.items()}
+    if "" in columns:
+        return list(columns[""])
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _warned(message: warnings.WarningMessage) -> Warned:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from manyfit.contracts.estimators import Families
 from manyfit.contracts.executor import Work, WorkTask
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.errors import UserError, told
@@ -23,18 +22,19 @@ from manyfit.model.sweep import Limits
 from manyfit.model.unit import Mode
 from manyfit.run.pool import Pool, Round
 from manyfit.search import payload
-from manyfit.search.blueprints import Blueprints
 from manyfit.search.bodies import scored_of
 from manyfit.search.dividing import Dividing, Portion
-from manyfit.search.evaluation import Evaluation, Scored, Scores
+from manyfit.search.evaluation import Evaluation, Row, Scored, ScoredTogether, Scores, Warned
 from manyfit.search.executor import EXECUTOR
-from manyfit.search.fitting import Began, Fitting, Ready
+from manyfit.search.fitting import Began, Fitting, Ready, ReadyTogether
 from manyfit.search.pools import discard, is_warm, shared_pool
 
 SMALL_SECONDS = 0.5
 """What is predicted to take less is done in this process; what then takes longer goes on in the pool."""
 WARM_SECONDS = 0.1
 """The same where the pool is warm already."""
+HANDING_SECONDS = 1e-4
+"""What it takes to hand one task to the pool and its scores back."""
 _UNLIMITED = Limits(time_seconds=1e8)
 _MOST_DISAGREEMENTS = 3
 """So many tasks that fail in a runner and not here mean that the runners cannot do this search."""
@@ -53,19 +53,20 @@ class Running:
     """
     The tasks of one evaluation and what became of them so far.
 
-    `note` is called for each task as it ends, in any order. Leaves no process at work behind, whatever happens.
+    `note` is called for each task as it ends, in any order; None: nobody looks.
+    Leaves no process at work behind, whatever happens.
     """
 
-    def __init__(self, evaluation: Evaluation, *, n_runners: int, note: Note) -> None:
+    def __init__(self, evaluation: Evaluation, *, n_runners: int, note: Note | None) -> None:
         self._evaluation = evaluation
         self._n_runners = n_runners
         self._note = note
         self._fitting = Fitting(evaluation, separate=False)
         self._registry: dict[Any, Any] = {}
         self._n_disagreements = 0
-        self.found: dict[int, Scored] = {}
+        self.found: dict[int, Row] = {}
 
-    def run(self) -> list[Scored]:
+    def run(self) -> list[Row]:
         """Return what became of each task. Raises what scikit-learn's search would raise."""
         if self._n_runners == 1 or self._evaluation.n_tasks < 2:
             self._run_here()
@@ -73,26 +74,32 @@ class Running:
             self._run_divided()
         return self.results()
 
-    @property
-    def blueprints(self) -> Blueprints:
-        """How the candidates can be taken apart."""
-        return self._fitting.blueprints
+    def dividing(self) -> Dividing:
+        """Return what divides the tasks among runners."""
+        return Dividing(self._evaluation, self._fitting)
 
-    @property
-    def families(self) -> Families:
-        """What is known of estimators."""
-        return self._fitting.families
-
-    def results(self) -> list[Scored]:
+    def results(self) -> list[Row]:
         """Return what became of each task, once all have ended."""
         return [self.found[index] for index in range(self._evaluation.n_tasks)]
 
     def accept(self, index: int, scored: Scored) -> None:
         """Note what became of a task, and give its warnings."""
-        self.found[index] = scored
-        for one in scored.warned:
+        self.found[index] = scored.row()
+        self._warn(scored.warned)
+        if self._note is not None:
+            self._note(index, scored)
+
+    def accept_together(self, indices: Sequence[int], scored: ScoredTogether) -> None:
+        """Note what became of several tasks, and give the warnings of each."""
+        self.found.update(zip(indices, scored.rows(), strict=True))
+        for place, index in enumerate(indices) if scored.warned or self._note is not None else ():
+            self._warn(scored.warned)
+            if self._note is not None:
+                self._note(index, scored.one(place))
+
+    def _warn(self, warned: Sequence[Warned]) -> None:
+        for one in warned:
             warnings.warn_explicit(one.text, one.category, one.filename, one.lineno, registry=self._registry)
-        self._note(index, scored)
 
     # -- in this process ---------------------------------------------------------------------------
 
@@ -121,6 +128,8 @@ class Running:
             if isinstance(event, Began):
                 if until is not None and time.monotonic() > until:
                     return
+            elif isinstance(event, ReadyTogether):
+                self.accept_together(event.indices, event.scored)
             else:
                 self._take_ready(event)
 
@@ -132,9 +141,10 @@ class Running:
     # -- divided -----------------------------------------------------------------------------------
 
     def _run_divided(self) -> None:
-        dividing = Dividing(self._evaluation, self._fitting.blueprints, self._fitting.families)
+        dividing = self.dividing()
         portions = dividing.portions(self._n_runners)
         small = min(SMALL_SECONDS, WARM_SECONDS) if is_warm(self._n_runners) else SMALL_SECONDS
+        small += HANDING_SECONDS * self._evaluation.n_tasks
         if sum(portion.seconds for portion in portions) < small:
             with one_thread():
                 if self.draws:

@@ -33,6 +33,11 @@ class Showing:
         if self._bar is not None:
             self._bar.stop()
 
+    @property
+    def shows(self) -> bool:
+        """Whether anything is shown of single tasks."""
+        return self._bar is not None or self._verbose > 1
+
     def note(self, index: int, scored: Scored) -> None:
         """Show that a task has ended."""
         if self._bar is not None:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from manyfit.contracts.fusion import CLOSE_ENOUGH, Fuse, Guarantee, Rule
 from manyfit.families.catalog import FamilyCatalog
 from manyfit.families.estimators import SklearnCatalog
-from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table
+from manyfit.fit.fusing import Begun, BlockEvent, Broken, Fit, Fitted, Fitter, Table, Together
 from manyfit.testing.tables import KINDS, make_table
 
 _USUAL: Mapping[str, Sequence[Any]] = {
@@ -230,10 +230,11 @@ class FusionSuite:
         fits = [self._wanted(sample, index, params) for index, params in enumerate(chosen)]
         made: dict[int, Made] = {}
         with threadpool_limits(1):
-            for event in Fitter(_Only(self.rule), FamilyCatalog(), fuse).fit(fits, self.suited(table)):
-                if not isinstance(event, Begun):
-                    assert event.index not in made, "a fit ended twice"
-                    made[event.index] = _made(event)
+            fitter = Fitter(_Only(self.rule), FamilyCatalog(), fuse)
+            for event in fitter.fit_in_blocks(fits, self.suited(table)):
+                for one in _singles(event):
+                    assert one.index not in made, "a fit ended twice"
+                    made[one.index] = _made(one)
         return made
 
     def _wanted(self, sample: Sample, index: int, params: Mapping[str, Any]) -> Fit:
@@ -280,6 +281,28 @@ class _Only:
 
     def names(self) -> Mapping[str, Guarantee]:
         return {self._rule.name: self._rule.guarantee}
+
+
+def _singles(event: BlockEvent) -> Sequence[Fitted | Broken]:
+    """Return the fits that have ended, one by one; a block answers the very same as its fits."""
+    if isinstance(event, Begun):
+        return []
+    if not isinstance(event, Together):
+        return [event]
+    singles = [event.one(place) for place in range(len(event.indices))]
+    for name, responses in event.answers.items():
+        for method in _METHODS:
+            try:
+                found = responses.raw(method)
+            except Exception:  # noqa: BLE001 - each of its fits raises it again, and is held against a fit alone
+                continue
+            for place, one in enumerate(singles):
+                values = one.answers[name].raw(method)
+                assert (values is None) == (found is None)
+                if found is not None:
+                    assert found[place].dtype == values.dtype
+                    assert np.array_equal(found[place], values, equal_nan=values.dtype.kind == "f"), (name, method)
+    return singles
 
 
 def _made(event: Fitted | Broken) -> Made:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from manyfit.contracts.fusion import CLOSE_ENOUGH, Batch, Predicting, Transforming
+from manyfit.contracts.fusion import CLOSE_ENOUGH, Batch, Block, Predicting, Source, Transforming
 from manyfit.families.fusion.sources import METHODS, classes_of, methods_of
 
 CLOSE = CLOSE_ENOUGH
@@ -50,18 +50,34 @@ class Answered:
 def fused(rule: Predicting, batch: Batch) -> dict[int, Answered]:
     """Return what each fit that the rule takes answers, by its position."""
     found: dict[int, Answered] = {}
-    fits = rule.run(batch)
+    steps = iter(rule.run(batch))
     end = (-1, None)
-    while (step := _heard(next, fits, end))[0] is not end:
-        (position, source), warned = step
-        assert position not in found, "a fit was answered for twice"
-        values = {
-            (name, method): quietly(source.answer, name, method)
-            for name in batch.sets
-            for method in source.methods
-        }
-        found[position] = Answered(values, source.classes, warned)
+    while (step := _heard(next, steps, end))[0] is not end:
+        item, warned = step
+        for position, source in _singles(item, batch):
+            assert position not in found, "a fit was answered for twice"
+            values = {
+                (name, method): quietly(source.answer, name, method)
+                for name in batch.sets
+                for method in source.methods
+            }
+            found[position] = Answered(values, source.classes, warned)
     return found
+
+
+def _singles(item: Any, batch: Batch) -> list[tuple[int, Source]]:
+    """Return single fits; those of a block must answer what the block answers, bit for bit."""
+    if not isinstance(item, Block):
+        return [item]
+    singles = [(position, item.source(place)) for place, position in enumerate(item.positions)]
+    for _, source in singles:
+        assert list(source.methods) == list(item.answers)
+        _assert_equal(item.classes, source.classes, 0.0, 1.0, "classes of a block")
+    for name in batch.sets:
+        for method, answer in item.answers.items():
+            wanted = np.stack([quietly(source.answer, name, method) for _, source in singles])
+            _assert_equal(quietly(answer, name), wanted, 0.0, 1.0, f"block {name} {method}")
+    return singles
 
 
 def alone(estimator: BaseEstimator, batch: Batch) -> Answered:

@@ -13,7 +13,7 @@ from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, Multinomi
 from tests.families.fusion.side_by_side import assert_fused_as_alone, batch_of, grid
 
 from manyfit.contracts.estimators import FitSize
-from manyfit.contracts.fusion import CannotFuse
+from manyfit.contracts.fusion import CannotFuse, one_by_one
 from manyfit.families.fusion.bayes import COUNTING, GAUSSIAN, RULES
 from manyfit.testing.fusion import FusionSuite, Sample
 
@@ -139,7 +139,7 @@ def test_what_a_fit_raises():
     bad[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         list(SMOOTH.run(batch_of([GaussianNB()], bad, y)))
-    [(_, source)] = SMOOTH.run(batch_of([GaussianNB()], X, y, bad=bad))
+    [(_, source)] = one_by_one(SMOOTH.run(batch_of([GaussianNB()], X, y, bad=bad)))
     with pytest.raises(ValueError, match="NaN"):
         source.answer("bad", "predict")
 

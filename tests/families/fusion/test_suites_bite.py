@@ -1,13 +1,14 @@
 """Every registered rule has a suite, and every suite notices when its rule does wrong."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from manyfit.contracts.fusion import Block, one_by_one
 from manyfit.families.fusion.catalog import MODULES, rules_in
 from manyfit.testing.fusion import FusionSuite
 
@@ -60,7 +61,10 @@ class Mutant:
     def run(self, batch: Any) -> Any:
         if self.how == "does nothing":
             return
-        for at, *answer in self.rule.run(batch):
+        if self.how == "its blocks are a little off":
+            yield from (_off(item) if isinstance(item, Block) else item for item in self.rule.run(batch))
+            return
+        for at, *answer in one_by_one(self.rule.run(batch)):
             if self.how == "forgets one" and at == 0:
                 continue
             yield at, *self._spoilt(answer)
@@ -88,6 +92,25 @@ class Spoilt:
         if values.dtype.kind == "f":
             return (values * 1.3 + 0.3).astype(values.dtype)
         return np.roll(values, 1)
+
+
+def _off(block: Block) -> Block:
+    """Return a block whose answers are those of its fits, but in another order."""
+    answers = {method: _turned(answer) for method, answer in block.answers.items()}
+    return replace(block, answers=answers)
+
+
+def _turned(answer: Any) -> Any:
+    return lambda name: np.roll(answer(name), 1, axis=0)
+
+
+@pytest.mark.parametrize("name", ["gaussian-bayes", "counting-bayes"])
+def test_a_wrong_block_is_noticed(name):
+    """Answers of a block that are not those of its fits do not pass the suite."""
+    suite = suites()[name]()
+    suite.rule = Mutant(RULES[name], "its blocks are a little off")
+    with pytest.raises(AssertionError):
+        suite.test_the_whole_grid_is_shared()
 
 
 @pytest.mark.slow

@@ -84,6 +84,7 @@ def _task_facts(view: "TaskView") -> dict[str, Any]:
         "variant": view.candidate.variant,
         "split": view.cell.split,
         "fold": view.cell.fold,
+        "held_out": view.cell.held_out or None,
         "seed": view.cell.seed,
         "segment": view.segment,
         "unit": view.unit,

@@ -46,6 +46,9 @@ MetricOption = Annotated[
 RawOption = Annotated[
     bool, typer.Option("--raw", help="One row for each task instead of means over folds and seeds.")
 ]
+GapOption = Annotated[
+    bool, typer.Option("--gap", help="Validation beside held-out scores of each candidate, and the gap.")
+]
 FileOption = Annotated[
     Path | None,
     typer.Option(
@@ -61,24 +64,35 @@ def results(
     pipeline: PipelineOption = None,
     metric: MetricOption = None,
     raw: RawOption = False,
+    gap: GapOption = False,
     to: FileOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show the leaderboard so far, or write results to a file."""
     from manyfit.cli.output import Output
+    from manyfit.model.errors import UserError
+
+    if raw and gap:
+        raise UserError("--raw has rows of tasks and --gap rows of candidates; give one of them")
 
     out = Output(as_json=as_json)
     found = results_of(sweep)
     whole = to is not None or as_json
-    frame = _chosen(found, top if top or whole else TABLE_ROWS, split, pipeline, metric, raw=raw)
+    most = top if top or whole else TABLE_ROWS
+    if gap:
+        frame = found.generalisation(top=most, metric=metric, split=split, pipeline=pipeline)
+    else:
+        frame = _chosen(found, most, split, pipeline, metric, raw=raw)
     if to is not None:
         _write(out, frame, to)
     elif as_json:
         out.json({"raw": raw, "n_rows": frame.height, "rows": frame.to_dicts()})
+    elif frame.is_empty() and gap:
+        out.wrapped("no split has scores on two sets yet; a split with test = ... beside its folds has")
     elif frame.is_empty():
         out.line(f"no results yet; next: manyfit status {quoted(sweep)}")
     else:
-        _show(out, found, frame, metric, raw=raw)
+        _show(out, found, frame, metric, raw=raw, gap=gap)
         _say_doubtful(out, found, sweep)
 
 
@@ -91,12 +105,16 @@ def _write(out: "Output", frame: "pl.DataFrame", to: Path) -> None:
     out.line(f"wrote {plural(frame.height, 'row')} to {to}")
 
 
-def _show(out: "Output", found: "Results", frame: "pl.DataFrame", metric: str | None, *, raw: bool) -> None:
+def _show(
+    out: "Output", found: "Results", frame: "pl.DataFrame", metric: str | None, *, raw: bool, gap: bool
+) -> None:
     from manyfit.cli import boards
     from manyfit.report.frames import ranking_of
 
     if raw:
         boards.show_tasks(out, frame, metric)
+    elif gap:
+        boards.show_gaps(out, frame, metric or ranking_of(found.store).rank_by)
     else:
         boards.show_leaderboard(out, frame, metric or ranking_of(found.store).rank_by)
 

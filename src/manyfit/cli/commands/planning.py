@@ -91,7 +91,7 @@ def _show_plan(out: "Output", summary: "PlanSummary", *, explain: bool) -> None:
             task.pipeline,
             task.params,
             task.split,
-            "-" if task.fold is None else str(task.fold),
+            "-" if task.fold is None else task.held_out or str(task.fold),
             str(task.seed),
         )
         for task in summary.first

@@ -105,9 +105,11 @@ def _parts(sweep: "Sweep", *, no_cv: bool, no_validation: bool) -> list[str]:
         return ["fold=None"]
     if not no_validation:
         return []
-    n_folds = max((split.folds.n for split in splits if split.folds is not None), default=0)
-    if not n_folds:
+    if not any(split.folds for split in splits):
         raise UserError("--no-validation leaves nothing: no split has folds; add folds = 5 to a split")
+    declared = [split.folds.n for split in splits if split.folds]
+    # where the data say how many folds there are, a plan tells
+    n_folds = max(declared) if all(declared) else sweep.plan().summary().n_folds
     return [f"fold={fold}" for fold in range(n_folds)]
 
 
@@ -211,6 +213,7 @@ def _looks(store: "Store") -> "Iterator[Look]":
             left_seconds=left,
             elapsed_seconds=now - started,
             notes=tuple(snapshot.notes),
+            checks=progress.vigil.lines(),
         )
         if any(worker.alive for worker in snapshot.workers):
             deserted = now

@@ -205,6 +205,7 @@ class Ended:
         """Write the leaderboard, failures, warnings, files and the next step."""
         from manyfit.cli.audits import certificate_facts
         from manyfit.report.audits import headline
+        from manyfit.report.quality.rules import after_run
         from manyfit.report.warnings import fit_warnings
 
         counts = self.snapshot.counts
@@ -215,12 +216,14 @@ class Ended:
         files = self._files()
         groups = self.results.failures()
         warnings = fit_warnings(self.results.store)
+        checks = [remark.found.text for remark in after_run(self.results.store)]
         self.out.json(
             {
                 **self._facts(),
                 "leaderboard": board.to_dicts(),
                 "failures": outcome.failure_facts(groups),
                 "n_warned": sum(group.n_tasks for group in warnings),
+                "checks": checks,
                 "audit": None if self.certificate is None else certificate_facts(self.certificate),
                 "files": files,
             }
@@ -238,6 +241,8 @@ class Ended:
             self.out.line()
             outcome.show_failures(self.out, groups, target)
         self._warnings(warnings, target)
+        for text in checks:
+            self.out.wrapped(f"check: {text}; next: manyfit check {quoted(target)}")
         if (self.certificate is None or self.certificate.passed) and (text := self.why_doubtful(target)):
             self.out.wrapped(f"warning: {text}")
         self._say_next(target, again, files)

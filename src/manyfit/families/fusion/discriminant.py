@@ -14,9 +14,9 @@ import numpy as np
 from scipy import linalg
 from scipy.special import expit
 from sklearn.base import clone
-from sklearn.covariance import empirical_covariance, shrunk_covariance
+from sklearn.covariance import empirical_covariance
 from sklearn.utils.extmath import softmax
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
@@ -87,26 +87,47 @@ class _Scatter:
     def __init__(self, shared: Any, batch: Batch) -> None:
         X = validate_data(shared, batch.X, reset=False, dtype=[np.float64, np.float32])
         codes = np.searchsorted(shared.classes_, column_or_1d(batch.y))
-        (by_class, self._of_all), _ = heard(_covariances, X, [codes == at for at in range(len(shared.classes_))])
-        self._by_class = np.stack(by_class)
+        (by_class, of_all), _ = heard(_covariances, X, [codes == at for at in range(len(shared.classes_))])
+        self._by_class = _Shrinking(np.stack(by_class))
+        self._of_all = _Shrinking(of_all)
         self._priors = shared.priors_
 
     def within(self, shrinkage: float | None) -> Any:
-        total = np.zeros(self._by_class.shape[1:])
-        for prior, covariance in zip(self._priors, _shrunk(self._by_class, shrinkage), strict=True):
+        covariances = self._by_class.shrunk(shrinkage)
+        total = np.zeros(covariances.shape[1:])
+        for prior, covariance in zip(self._priors, covariances, strict=True):
             total += prior * covariance
         return total
 
     def total(self, shrinkage: float | None) -> Any:
-        return _shrunk(self._of_all, shrinkage)
+        return self._of_all.shrunk(shrinkage)
+
+
+class _Shrinking:
+    """Covariances (..., columns, columns) to be shrunk many times; scikit-learn validates them each time."""
+
+    def __init__(self, covariance: Any) -> None:
+        self._covariance = covariance
+        self._mean_variance: Any = None
+
+    def shrunk(self, shrinkage: float | None) -> Any:
+        """Return what `shrunk_covariance` does, by the same operations; None: nothing is shrunk."""
+        if shrinkage is None:
+            return self._covariance
+        if self._mean_variance is None:
+            self._prepare()
+        found = (1.0 - shrinkage) * self._covariance
+        found += shrinkage * self._mean_variance * np.eye(self._covariance.shape[-1])
+        return found
+
+    def _prepare(self) -> None:
+        checked = check_array(self._covariance, allow_nd=True)
+        mean = np.trace(checked, axis1=-2, axis2=-1) / checked.shape[-1]
+        self._mean_variance = np.expand_dims(mean, axis=tuple(range(mean.ndim, checked.ndim)))
 
 
 def _covariances(X: Any, members: Sequence[Any]) -> tuple[list[Any], Any]:
     return [np.atleast_2d(empirical_covariance(X[mine, :])) for mine in members], empirical_covariance(X)
-
-
-def _shrunk(covariance: Any, shrinkage: float | None) -> Any:
-    return covariance if shrinkage is None else shrunk_covariance(covariance, shrinkage)
 
 
 def _by_least_squares(shared: Any, scatter: _Scatter, shrinkage: float | None) -> Any:

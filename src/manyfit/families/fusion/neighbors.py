@@ -106,7 +106,8 @@ def _answers(batch: Batch, members: Sequence[int]) -> Iterator[tuple[int, Source
     }
     for position in members:
         estimator = batch.estimators[position]
-        alone = copy.copy(fitted).set_params(n_neighbors=estimator.n_neighbors, weights=estimator.weights)
+        alone = copy.copy(fitted)
+        alone.n_neighbors, alone.weights = estimator.n_neighbors, estimator.weights
         kind = estimator.weights or "uniform"
         mine = {name: votes[name, kind] for name in queries}
         yield position, (_classified(alone, mine) if batch.path == CLASSIFIER else _regressed(alone, queries))

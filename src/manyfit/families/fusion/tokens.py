@@ -8,6 +8,8 @@ import numpy as np
 
 from manyfit.contracts.fusion import Params
 
+_PLAIN = frozenset({type(None), bool, int, str})
+
 
 def token(path: str, params: Params, axes: tuple[str, ...]) -> Hashable:
     """Return the class and all its parameters but the axes; equal values of unlike types differ (1 and True)."""
@@ -16,6 +18,9 @@ def token(path: str, params: Params, axes: tuple[str, ...]) -> Hashable:
 
 def frozen(value: Any) -> Hashable:
     """Return a hashable stand-in for a parameter: containers and arrays by content, objects by identity."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return (kind.__name__, value)
     if isinstance(value, float) and math.isnan(value):
         return (type(value).__name__, "nan")  # NaN is not equal to itself
     if isinstance(value, Mapping):

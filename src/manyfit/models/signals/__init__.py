@@ -1,0 +1,1 @@
+"""Transformers of signals: each row is a window, its columns are samples."""

@@ -1,0 +1,1 @@
+"""Tables of a sweep for analysis elsewhere: declared columns, plain decimals, a dictionary of what they mean."""

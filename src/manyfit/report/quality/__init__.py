@@ -1,0 +1,1 @@
+"""Named rules that results are held to: is everything there, and can it be believed?"""

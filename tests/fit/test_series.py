@@ -1,0 +1,136 @@
+"""What fitted estimators tell of their training is kept, and no rule takes their place."""
+
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
+from sklearn.neural_network import MLPClassifier
+from tests.fit.sweeps import ArrayRows, bodies, candidate, cell, executor, work
+
+from manyfit.families.fusion.catalog import FusionCatalog
+from manyfit.families.telling import REFUSAL, TELLING, TellingAlone
+from manyfit.fit.series import LONGEST, details_of, series_of, steps_of
+from manyfit.model.sweep import Keep
+
+X, y = load_iris(return_X_y=True)
+GB = "sklearn.ensemble:GradientBoostingClassifier"
+SERIES = Keep(series=True)
+
+
+def rows():
+    return ArrayRows(X.copy(), y.copy(), classes=("a", "b", "c"))
+
+
+def fitted(*steps, **changes):
+    """The bodies of one candidate for each last step, on one fold."""
+    unit = work([(candidate(*prefix, last), cell()) for prefix, last in steps])
+    return list(bodies(executor(rows(), metrics=("accuracy",), **changes), unit).values())
+
+
+def test_a_loss_curve_is_told_as_the_estimator_has_it():
+    """Names lose their last underscore; numbers are those of the estimator."""
+    net = MLPClassifier(max_iter=7, random_state=0)
+    with pytest.warns(UserWarning, match="Stochastic"):
+        net.fit(X, y)
+    found = series_of(net)
+    assert found["loss_curve"] == pytest.approx(net.loss_curve_)
+    assert found["n_iter"] == [7.0]
+
+
+def test_ensembles_tell_of_each_round():
+    """Losses and out-of-bag improvements of boosting, errors of AdaBoost."""
+    boosted = GradientBoostingClassifier(n_estimators=6, subsample=0.5, random_state=0).fit(X, y)
+    assert {name: len(values) for name, values in series_of(boosted).items()} == {
+        "train_score": 6,
+        "oob_improvement": 6,
+        "oob_scores": 6,
+    }
+    assert len(series_of(AdaBoostClassifier(n_estimators=4).fit(X, y))["estimator_errors"]) == 4
+
+
+def test_recorded_histories_are_series_by_set_and_metric():
+    """Those of boosting libraries are nested; one that raises tells nothing."""
+
+    class Boosted:
+        def evals_result(self):
+            return {"validation_0": {"rmse": [3.0, 2.0]}, "validation_1": {"rmse": [4.0], "mae": [1]}}
+
+    class Mute:
+        def evals_result(self):
+            raise RuntimeError("no evaluation")
+
+    assert series_of(Boosted()) == {
+        "validation_0:rmse": [3.0, 2.0],
+        "validation_1:rmse": [4.0],
+        "validation_1:mae": [1.0],
+    }
+    assert series_of(Mute()) == {}
+
+
+def test_what_is_no_series_is_left_out():
+    """Texts, matrices and None in the place of a series cost nothing."""
+
+    class Odd:
+        loss_curve_ = "long"
+        train_score_ = np.zeros((2, 2))
+        scores_ = MappingProxyType({"a": 1})
+        n_iter_ = None
+
+    assert series_of(Odd()) == {}
+
+
+def test_long_series_are_thinned_evenly_and_say_so():
+    """The first and the last number stay, and the length that it had is kept."""
+
+    class Long:
+        loss_curve_ = tuple(range(12_345))
+
+    found = details_of(Long())
+    kept = found["series"]["loss_curve"]
+    assert (len(kept), kept[0], kept[-1]) == (LONGEST, 0, 12_344)
+    assert found["n_values"] == {"loss_curve": 12_345}
+    assert kept == steps_of(12_345)
+    assert set(np.diff(kept)) <= {24, 25}
+    assert steps_of(LONGEST) == list(range(LONGEST))
+
+
+def test_results_have_series_where_the_sweep_keeps_them():
+    """Beside the confusion matrix of the training rows; without the wish there are none."""
+    step = ((), (GB, {"n_estimators": 3}))
+    (kept,) = fitted(step, keep=SERIES)
+    (plain,) = fitted(step)
+    assert len(kept["details"]["train"]["series"]["train_score"]) == 3
+    assert kept["details"]["train"]["confusion_matrix"] == plain["details"]["train"]["confusion_matrix"]
+    assert "series" not in plain["details"]["train"]
+    (bare,) = fitted(step, keep=SERIES, score_train=False)
+    assert set(bare["details"]["train"]) == {"series"}
+
+
+def test_estimators_with_a_curve_are_not_fused_away():
+    """Fits that a rule would answer are fitted alone, with equal scores; steps before them are shared still."""
+    scaled = (("sklearn.preprocessing:StandardScaler", {}),)
+    steps = [(scaled, (GB, {"n_estimators": n})) for n in (2, 4)]
+    fused = fitted(*steps)
+    told = fitted(*steps, keep=SERIES)
+    assert {body["fusion"]["rule"] for body in fused} != {"shared-steps"}, "a rule has to be there to be refused"
+    assert {body["fusion"]["rule"] for body in told} == {"shared-steps"}
+    assert [len(body["details"]["train"]["series"]["train_score"]) for body in told] == [2, 4]
+    assert [body["scores"] for body in told] == [body["scores"] for body in fused]
+
+
+def test_estimators_without_a_curve_are_fused_as_ever():
+    """Keeping series costs nothing where there are none."""
+    knn = [((), ("sklearn.neighbors:KNeighborsClassifier", {"n_neighbors": n})) for n in (1, 3)]
+    assert {body["fusion"]["rule"] for body in fitted(*knn, keep=SERIES)} == {"neighbors"}
+
+
+def test_every_class_that_tells_is_refused_with_a_reason():
+    """Whatever rules cover it; others keep their rules as they are."""
+    rules = FusionCatalog()
+    for path in sorted(TELLING):
+        refusals = {rule.refuses(path, {}, None) for rule in TellingAlone(rules).of(path)}
+        assert refusals == ({REFUSAL} if rules.of(path) else set()), path
+    assert list(TellingAlone(rules).of("sklearn.svm:SVC")) == list(rules.of("sklearn.svm:SVC"))
+    assert TellingAlone(rules).names() == rules.names()
