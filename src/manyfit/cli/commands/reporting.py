@@ -67,9 +67,9 @@ def report(
     quiet: options.QuietOption = False,
 ) -> None:
     """
-    Write one HTML file with leaderboard, effects, curves, failures, timings and provenance.
+    Write one HTML file with all plots and tables of a sweep.
 
-    It needs nothing else to be looked at, on a screen or on paper. ROC curves and residuals need predictions:
+    Leaderboard, effects, curves, failures, timings and provenance, on a screen or on paper. ROC curves and residuals need predictions:
     without kept ones (`keep.predictions`) the best candidates are fitted again. Needs `manyfit[plots]`.
     """
     from manyfit import connect
