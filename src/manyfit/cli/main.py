@@ -37,8 +37,8 @@ from manyfit.cli.commands import (
 from manyfit.model.errors import Interrupted
 
 EPILOG = (
-    "Exit codes: 0 done; 1 unexpected error, or an audit, a check, a gate or a rebuild found what is wrong; 2 wrong use or a"
-    " mistake in the sweep; 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
+    "Exit codes: 0 done; 1 unexpected error, or an audit, a check, a gate or a rebuild found something wrong;"
+    " 2 wrong use or a mistake in the sweep; 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
     " 130 interrupted (nothing is lost)."
 )
 
