@@ -38,8 +38,8 @@ from manyfit.model.errors import Interrupted
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected error, or an audit, a check, a gate or a rebuild found something wrong;"
-    " 2 wrong use or a mistake in the sweep; 3 the sweep finished with failed tasks; 4 tasks are left that could not run;"
-    " 130 interrupted (nothing is lost)."
+    " 2 wrong use or a mistake in the sweep; 3 the sweep finished with failed tasks;"
+    " 4 tasks are left that could not run; 130 interrupted (nothing is lost)."
 )
 
 app = typer.Typer(

@@ -69,8 +69,9 @@ def report(
     """
     Write one HTML file with all plots and tables of a sweep.
 
-    Leaderboard, effects, curves, failures, timings and provenance, on a screen or on paper. ROC curves and residuals need predictions:
-    without kept ones (`keep.predictions`) the best candidates are fitted again. Needs `manyfit[plots]`.
+    Leaderboard, effects, curves, failures, timings and provenance, on a screen or on paper. ROC curves and
+    residuals need predictions: without kept ones (`keep.predictions`) the best candidates are fitted again.
+    Needs `manyfit[plots]`.
     """
     from manyfit import connect
     from manyfit.api import reporting
