@@ -338,6 +338,13 @@ SPLIT_KEYS: Mapping[str, Meaning] = {
         "no folds",
         "Cross-validation inside the training rows: held-out rows are scored as the set `cv`, which then ranks.",
     ),
+    "gap": (
+        "rows",
+        "`0`",
+        'For `kind = "time"` and folds by time: how many rows between those that train and those that evaluate are'
+        " in neither. With lags of your own, give the rows from a row to its target;"
+        " [`[data.lags]`](#datalags) leaves such rows out by itself.",
+    ),
     "validation": (
         "true or false",
         "true when there is an evaluation set",

@@ -151,6 +151,21 @@ def test_time_folds_train_on_the_past(bench, table):
         assert max(runs["cv"]) < 54
 
 
+def test_a_gap_is_in_no_set(bench, table):
+    """Rows right before those that are evaluated neither train nor count, in the split and in its folds."""
+    bench.write(table.sample(fraction=1.0, shuffle=True, seed=1))
+    plain, wide = ({"s": {"kind": "time", "test": 0.1, "folds": 3, **more}} for more in ({}, {"gap": 6}))
+    before, after = bench.good(ROLES, splits=plain), bench.good(ROLES, splits=wide)
+    assert (before.splits["s"].n_train, after.splits["s"].n_train) == (54, 48)
+    assert after.splits["s"].recipe == {**before.splits["s"].recipe, "gap": 6}
+    whole = bench.rows(after.fingerprint, ROLES, splits=wide).select("s", None, 0, ["f1"], True)
+    assert max(int(run) for run in whole.ids["train"]) == 47
+    for fold in range(3):
+        cell = bench.rows(after.fingerprint, ROLES, splits=wide).select("s", fold, 0, ["f1"], True)
+        runs = {name: [int(run) for run in ids] for name, ids in cell.ids.items()}
+        assert min(runs["cv"]) - max(runs["train"]) >= 6
+
+
 def test_column_names_the_sets(bench, table):
     """The column of a predefined split decides; a default set that nobody has is left out."""
     bench.write(table)

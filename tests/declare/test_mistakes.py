@@ -202,6 +202,8 @@ def test_missing_file_and_unknown_suffix(tmp_path):
         ({"concurrency": {"pipelines": 2}}, "concurrency.pipelines", "{ svc = 2 }"),
         ({"concurrency": {"pipelines": {"q": 2}}}, "concurrency.pipelines.q", 'no pipeline "q"'),
         ({"needs": {"cors": 2}}, "needs.cors", 'did you mean "cores"?'),
+        ({"splits": {"s": {"test": 0.2, "gap": 3}}}, "splits.s.gap", "needs the order of time"),
+        ({"splits": {"s": {"kind": "time", "test": 0.2, "gap": -1}}}, "splits.s.gap", "a number of rows >= 0"),
         ({"needs": {"cores": -1}}, "needs.cores", ">= 0"),
         ({"needs": {"memory": "16 pigs"}}, "needs.memory", '"16 pigs" is no amount of memory'),
         ({"needs": {"labels": ["big disk"]}}, "needs.labels[0]", "is no label"),

@@ -56,6 +56,7 @@ def check_folds(split: Split, sets: Sets, roles: Roles, findings: Findings) -> N
             groups=roles.groups,
             times=roles.times,
             ends=roles.ends,
+            gap=split.gap,
         )
     except ValueError as error:
         findings.mistake(key, f"{split.folds.n} folds of {len(train)} training rows cannot be made: {error}")

@@ -37,14 +37,15 @@ def fold_rows(
     groups: npt.NDArray[np.int64] | None,
     times: npt.NDArray[np.int64] | None,
     ends: npt.NDArray[np.int64] | None = None,
+    gap: int = 0,
 ) -> list[tuple[Rows, Rows]]:
     """
     Return the rows that train and the rows held out of each fold, as ascending row numbers.
 
-    *target*, *groups* and *times* hold all rows of the table. Folds by time train on earlier rows
-    only, and with *ends* on rows whose targets lie before the held-out ones; of those that leave one
-    group out, the n-th holds out the n-th group in order. Raises ValueError in scikit-learn's words
-    where the rows do not allow the folds.
+    *target*, *groups* and *times* hold all rows of the table. Folds by time train on earlier rows only, *gap*
+    rows before the held-out ones and earlier, and with *ends* on rows whose targets lie before the held-out
+    ones; of those that leave one group out, the n-th holds out the n-th group in order. Raises ValueError in
+    scikit-learn's words where the rows do not allow the folds.
     """
     if kind is FoldKind.TIME and times is not None:
         train = train[np.argsort(times[train], kind="stable")]
@@ -53,14 +54,14 @@ def fold_rows(
     with warnings.catch_warnings():
         # small classes are reported once, when planning
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        parts = list(_splitter(folds, kind, seed).split(train, target[train], own_groups))
+        parts = list(_splitter(folds, kind, seed, gap).split(train, target[train], own_groups))
     found = [(np.sort(train[inside]), np.sort(train[outside])) for inside, outside in parts]
     if kind is FoldKind.TIME and times is not None and ends is not None:
         return [(inside[ends[inside] < times[outside].min()], outside) for inside, outside in found]
     return found
 
 
-def _splitter(folds: Folds, kind: FoldKind, seed: int) -> Any:
+def _splitter(folds: Folds, kind: FoldKind, seed: int, gap: int) -> Any:
     from sklearn.model_selection import (
         GroupKFold,
         KFold,
@@ -81,6 +82,6 @@ def _splitter(folds: Folds, kind: FoldKind, seed: int) -> Any:
         case FoldKind.STRATIFIED_GROUP:
             return StratifiedGroupKFold(folds.n, shuffle=folds.shuffle, random_state=state)
         case FoldKind.TIME:
-            return TimeSeriesSplit(folds.n)
+            return TimeSeriesSplit(folds.n, gap=gap)
         case FoldKind.LEAVE_ONE_GROUP_OUT:
             return LeaveOneGroupOut()

@@ -30,6 +30,8 @@ def recipe(split: Split, roles: Mapping[str, Any], folds: Mapping[str, Any] | No
         found["seed"] = split.seed
     if len(fractions(split)) > 1:
         found["order"] = list(split.sets)
+    if split.gap:
+        found["gap"] = split.gap
     return found | ({"folds": folds} if folds is not None else {})
 
 

@@ -158,6 +158,7 @@ class DataRows:
                 groups=self._view.groups,
                 times=self._view.times,
                 ends=self._view.ends,
+                gap=split.gap,
             )
             while len(self._folds) > _MAX_KEPT:
                 self._folds.popitem(last=False)

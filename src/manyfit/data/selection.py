@@ -147,7 +147,7 @@ def _latest(split: Split, roles: Roles, findings: Findings) -> dict[str, Mask]:
     order = np.argsort(roles.times, kind="stable")
     counts = {name: max(1, round(fraction * len(order))) for name, fraction in fractions(split).items()}
     start = max(0, len(order) - sum(counts.values()))
-    masks = {TRAIN: _mask(order[:start], len(order))}
+    masks = {TRAIN: _mask(order[: max(0, start - split.gap)], len(order))}
     for name, count in counts.items():
         masks[name] = _mask(order[start : start + count], len(order))
         start += count

@@ -104,7 +104,8 @@ def _declared_roles(data: DataSpec) -> list[str | None]:
 def _plain(split: Split) -> list[Any]:
     folds = [split.folds.n, split.folds.kind.value, split.folds.shuffle] if split.folds else None
     sets = [[name, list(part) if isinstance(part, tuple) else part] for name, part in split.sets.items()]
-    return [split.kind.value, split.train, sets, split.column, split.seed, folds, split.validation]
+    gap = [split.gap] if split.gap else []
+    return [split.kind.value, split.train, sets, split.column, split.seed, folds, split.validation, *gap]
 
 
 def _make(folder: Path, arrays: Arrays, spec: SweepSpec, findings: Findings) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ from manyfit.declare.quantities import flag, is_number, label, name, text, whole
 from manyfit.model.mistake import did_you_mean
 from manyfit.model.sweep import FoldKind, Folds, Split, SplitKind
 
-KEYS = ("kind", "train", "validate", "test", "column", "seed", "folds", "validation")
+KEYS = ("kind", "train", "validate", "test", "column", "seed", "folds", "validation", "gap")
 """Keys of a split. Any other key names a further evaluation set."""
 
 LEAVE_ONE_OUT = FoldKind.LEAVE_ONE_GROUP_OUT.value
@@ -56,6 +56,7 @@ def split(value: Any) -> Split:
         seed=_read(lambda seed: whole(seed, 0), value, "seed", 0, complaints),
         folds=_read(lambda folds: _folds(folds, kind), value, "folds", None, complaints),
         validation=_read(flag, value, "validation", True, complaints) and bool(sets),
+        gap=_read(lambda rows: whole(rows, 0, "a number of rows"), value, "gap", 0, complaints),
     )
     if not complaints:
         _check_whole(value, found, complaints)
@@ -281,5 +282,11 @@ def _check_whole(table: Mapping[str, Any], found: Split, complaints: Complaints)
         complaints.add("scores nothing: give folds, for example folds = 5, or an evaluation set such as test")
     elif not found.validation and found.folds is None:
         complaints.add("validation = false leaves nothing to score without folds", "validation")
+    elif found.gap and found.kind is not SplitKind.TIME and not _timed(found.folds):
+        complaints.add('needs the order of time: kind = "time", or folds = { kind = "time", n = 5 }', "gap")
     elif table.get("validation") is True and not found.sets:
         complaints.add("there is no evaluation set to score; leave validation out or give one", "validation")
+
+
+def _timed(folds: Folds | None) -> bool:
+    return folds is not None and folds.kind is FoldKind.TIME

@@ -167,7 +167,8 @@ class Split:
     evaluation set ("validate", "test", or any other) to its recipe: an SQL condition (FILTER), a
     fraction (RANDOM, TIME, GROUPS), a tuple of group names (GROUPS) or the text in `column` (COLUMN).
     `validation` asks for the fit on all training rows that is scored on `sets`; `folds` asks for
-    cross-validation inside the training rows. At least one of them holds.
+    cross-validation inside the training rows. At least one of them holds. `gap` rows between those that train
+    and those that evaluate are in neither, where rows are in the order of time.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Split:
     seed: int = 0
     folds: Folds | None = None
     validation: bool = True
+    gap: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
