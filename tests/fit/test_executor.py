@@ -18,7 +18,7 @@ from manyfit.fit.artifacts import Artifacts
 from manyfit.fit.bundles import load_bundle
 from manyfit.fit.models import load_model
 from manyfit.model.errors import DataChanged, NotFound, Refused, UserError
-from manyfit.model.sweep import Keep
+from manyfit.model.sweep import Calibration, Keep, Models
 from manyfit.model.unit import Mode
 
 SCALER = ("sklearn.preprocessing:StandardScaler", {})
@@ -322,6 +322,34 @@ def test_a_model_that_cannot_be_written_costs_no_scores(iris, tmp_path):
     assert found["warnings"][0][0] == "ModelNotKept"
     assert "model" not in found.get("artifacts", {})
     assert found["scores"]["cv"]["accuracy"] is not None
+
+
+def test_kept_classifiers_get_probabilities(iris, tmp_path):
+    """A kept machine answers with probabilities where that is asked for; its scores and predictions stay."""
+    task = work([(candidate(SCALER, SVC), cell(None))], mode=Mode.KEEP)
+    keep = Keep(models=Models.ALL, calibrate=Calibration.SIGMOID)
+    folder = Artifacts(tmp_path / "artifacts", "w")
+    with_them = bodies(executor(iris, artifacts=folder, keep=keep), task)[0]
+    without = bodies(executor(iris, artifacts=folder, keep=Keep(models=Models.ALL)), task)[0]
+    models = [load_bundle(folder.read(one["artifacts"]["model"]), "m").estimator for one in (with_them, without)]
+    assert with_them["scores"] == without["scores"]
+    assert [hasattr(model, "predict_proba") for model in models] == [True, False]
+    assert (models[0].predict(iris.X) == models[1].predict(iris.X)).all()
+    assert models[0].predict_proba(iris.X).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_what_cannot_be_calibrated_is_kept(iris, tmp_path):
+    """Of a class with a single row nothing can be held out: the model is kept as it is, and its task warns."""
+    rows = np.r_[np.flatnonzero(iris.y == 0)[:1], np.flatnonzero(iris.y == 1)]
+    lonely = ArrayRows(iris.X[rows], iris.y[rows], ("setosa", "versicolor"))
+    keep = Keep(models=Models.ALL, calibrate=Calibration.SIGMOID)
+    folder = Artifacts(tmp_path / "artifacts", "w")
+    task = work([(candidate(SCALER, SVC), cell(None))], mode=Mode.KEEP)
+    body = bodies(executor(lonely, artifacts=folder, keep=keep), task)[0]
+    assert not hasattr(load_bundle(folder.read(body["artifacts"]["model"]), "m").estimator, "predict_proba")
+    ((category, text, _),) = body["warnings"]
+    assert category == "NotCalibrated"
+    assert "class 0 has 1 sample" in text
 
 
 def test_foreign_types_must_be_trusted_by_name(tmp_path):
