@@ -4,7 +4,7 @@ import pytest
 from tests.run.plans import inline, work
 
 from manyfit import Results, Sweep
-from manyfit.api.keeping import keep_best
+from manyfit.api.keeping import keep_models
 from manyfit.fit.artifacts import FOLDER_VARIABLE
 
 
@@ -14,8 +14,6 @@ def run_here(made: Sweep, patch: pytest.MonkeyPatch) -> Results:
     store = made.store()
     patch.setenv(FOLDER_VARIABLE, str(store.artifacts.folder))
     work(store, runner=inline())
-    keep = made.declared.spec.keep
-    if keep.n_best:
-        keep_best(store, keep.n_best, per_pipeline=keep.per_pipeline)
+    if keep_models(store, made.declared.spec.keep):
         work(store, runner=inline())
     return made.results()

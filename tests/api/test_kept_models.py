@@ -13,6 +13,7 @@ from tests.run.plans import inline, work
 
 import manyfit
 from manyfit import Sweep, connect
+from manyfit.api.keeping import keep_models
 from manyfit.api.kept_models import kept_models
 from manyfit.api.predicting import predict_table
 from manyfit.api.pruning import prune
@@ -234,6 +235,85 @@ def test_a_pickle_is_kept_only_where_it_was_asked_for(tmp_path, ran):
         manyfit.load(results.store, model.task)
     trusted = manyfit.load(results.store, model.task, trust=True)
     assert trusted.predict(wine()).equals(trained_of(results.store, model.task).predict(wine()))
+
+
+# -- wishes that change ----------------------------------------------------------------------------------
+
+LINEAR = {"steps": ["StandardScaler", "RidgeClassifier"], "grid": {"alpha": [1.0, 10.0]}}
+
+
+def test_models_are_kept_anew_in_another_format_or_with_probabilities(tmp_path, ran):
+    """What [keep] says now is what is kept, without a new task; said twice, nothing runs again."""
+    ran(sweep(tmp_path, {"linear": LINEAR}, metrics=["accuracy"]))
+    for keep, wanted in [({"format": "joblib"}, ("joblib", False)), ({"calibrate": "sigmoid"}, ("skops", True))]:
+        made = sweep(tmp_path, {"linear": LINEAR}, metrics=["accuracy"], keep={"models": "best:1", **keep})
+        results = ran(made)
+        [model] = kept_models(results.store)
+        trained = manyfit.load(results.store, model.task, trust=True)
+        assert (model.format, "p:k1" in trained.predict(wine()).columns) == wanted
+        assert results.snapshot().counts.done == results.snapshot().counts.planned == 2
+        assert keep_models(results.store, made.declared.spec.keep) == 0
+
+
+def test_models_stay_kept_when_a_metric_needs_new_fits(tmp_path, ran):
+    """The new results have no model; the best is kept again with them."""
+    [before] = kept_models(ran(sweep(tmp_path, metrics=["accuracy"])).store)
+    [after] = kept_models(ran(sweep(tmp_path, metrics=["accuracy", "f1_macro"])).store)
+    assert (after.task, "test_f1_macro" in after.scores, after.present) == (before.task, True, True)
+
+
+def test_all_models_are_kept_where_none_or_the_best_were(tmp_path, ran):
+    """`all` is about the tasks that were done before it was asked for, too."""
+    assert len(kept_models(ran(sweep(tmp_path)).store)) == 1
+    results = ran(sweep(tmp_path, keep={"models": "all"}))
+    assert {model.task for model in kept_models(results.store)} == set(results.tasks()["key"])
+    assert results.snapshot().counts.done == results.snapshot().counts.planned == 2
+
+
+def test_a_model_that_cannot_be_kept_is_not_fitted_for_ever(tmp_path, ran):
+    """Its fit was made to keep it, and a warning says why it is not; asking again changes nothing."""
+    (tmp_path / "unwritable_tree.py").write_text(UNWRITABLE)
+    made = sweep(tmp_path, {"tree": {"steps": ["unwritable_tree:Unwritable"]}}, keep={"models": "all"})
+    results = ran(made)
+    assert kept_models(results.store) == []
+    assert keep_models(results.store, made.declared.spec.keep) == 0
+
+
+UNWRITABLE = '''
+from sklearn.tree import DecisionTreeClassifier
+
+
+class Unwritable(DecisionTreeClassifier):
+    """Cannot be written."""
+
+    def __getstate__(self):
+        raise TypeError("not this one")
+'''
+
+
+def test_a_fit_that_failed_is_kept_in_another_format_and_counted_once(tmp_path, ran):
+    """A fit on all rows that failed and one on folds that did not: the account holds over the second try."""
+    (tmp_path / "moody_tree.py").write_text(MOODY)
+    pipelines, folds = {"tree": {"steps": ["moody_tree:Moody"]}}, {"cv": {"folds": 2}}
+    failed = ran(sweep(tmp_path, pipelines, splits=folds))
+    assert (failed.snapshot().counts.failed, kept_models(failed.store)) == (1, [])
+    results = ran(sweep(tmp_path, pipelines, splits=folds, keep={"models": "best:1", "format": "joblib"}))
+    counts = results.snapshot().counts
+    assert (counts.planned, counts.done, counts.failed) == (3, 2, 1)
+
+
+MOODY = '''
+from sklearn.tree import DecisionTreeClassifier
+
+
+class Moody(DecisionTreeClassifier):
+    """Takes few rows only."""
+
+    def fit(self, X, y):
+        if len(X) > 100:
+            raise ValueError("too many")
+        return super().fit(X, y)
+'''
 
 
 # -- stores ----------------------------------------------------------------------------------------------

@@ -92,6 +92,17 @@ def test_every_fold_answers_for_the_groups_that_it_held_out(done):
     assert row["verified"] == pytest.approx(cv["cv_accuracy"].mean())
 
 
+def test_a_kept_model_changes_nothing_about_folds_that_answer(tmp_path, recwarn):
+    """The fit that keeps a model knows every group: folds go on to answer for all, without warnings."""
+    linear = {"steps": [{"use": "LogisticRegression", "max_iter": 2}]}
+    parts = {"splits": {"each": SPLITS["each"]}, "pipelines": {"linear": linear, "lda": PIPELINES["lda"]}}
+    results = sweep(tmp_path, **parts, keep={"models": "best:1"}).run(workers=1, audit=False)
+    found = results.verify(unseen_groups=True, top=None)
+    assert found.summary["notes"] == []
+    assert found.rows()["pipeline"].value_counts()["count"].to_list() == [990, 990]
+    assert not [one for one in recwarn if "converge" in str(one.message)]
+
+
 def test_the_row_table_gives_every_score_again(done):
     """Scores, shares by class and category, groups: scikit-learn computes the same from the stored rows."""
     found = done.verify(unseen_groups=True, split="named", top=3)

@@ -157,12 +157,14 @@ def test_a_bundle_predicts_without_its_sweep(give: Any, tmp_path: Path, monkeypa
 
 
 def test_other_features_are_refused_and_nothing_is_written(give: Any, tmp_path: Path) -> None:
-    """The difference is shown, with the way out where there is one."""
+    """The difference is shown, with the way out where there is one: no option finds a column that is not there."""
     path = tmp_path / "out.csv"
     said = give("predict", "wine.toml", "other.csv", "--to", str(path), check=2)
     assert "  missing: c3" in said.err
     assert not path.exists()
-    assert "--by-name" in said.err
+    assert "--by-name" not in said.err
+    pl.read_csv("new.csv").with_columns(other=pl.lit(1.0)).write_csv(tmp_path / "more.csv")
+    assert "--by-name" in give("predict", "wine.toml", str(tmp_path / "more.csv"), check=2).err
 
 
 def test_by_name_takes_columns_in_any_order(give: Any, tmp_path: Path) -> None:

@@ -24,6 +24,14 @@ def test_a_table_fits_and_cuts_only_the_widest_text() -> None:
     assert lines[2].endswith("    3")
 
 
+def test_cells_that_would_look_the_same_are_cut_in_the_middle() -> None:
+    """Names that differ only at their ends stay apart where the end would be cut off."""
+    rows = [(f"variant=windows.size={size}", "0.5") for size in (32, 64)]
+    lines = table_lines(("parameters", "score"), rows, right=(1,), width=25)
+    assert [line.split()[0][-7:] for line in lines[1:]] == ["size=32", "size=64"]
+    assert max(map(len, lines)) <= 25
+
+
 def test_a_cell_of_several_lines_becomes_one() -> None:
     """A message with line breaks cannot break a table."""
     assert table_lines(("a",), [("one\ntwo",)]) == ["a", "one two"]

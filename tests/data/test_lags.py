@@ -77,6 +77,18 @@ def test_the_future_changes_no_feature(n, cut, on_a_grid):
     assert (cut_off is None and len(before) == 0 and findings.mistakes) or features(cut_off).equals(before)
 
 
+@pytest.mark.parametrize("every_seconds", [None, 3600])
+def test_the_distant_past_changes_no_feature(every_seconds):
+    """The end of a file gives the same bits as the whole: statistics know their window and nothing before."""
+    frame = hourly(200).with_columns(pl.col("flow") * 1e3)
+    lags = LagsSpec(**{**{k: getattr(WIDE, k) for k in WIDE.__slots__}, "every_seconds": every_seconds})
+    whole = features(shaped(frame, lags)[0])
+    for begin in (1, 50, 190):
+        part = features(shaped(frame.filter(pl.col("time") >= START + timedelta(hours=begin)), lags)[0])
+        assert len(part) == 2 * (200 - begin - 5)
+        assert part.equals(whole.join(part.select("place", "time"), on=["place", "time"], maintain_order="right"))
+
+
 def test_every_column_is_what_it_says():
     """Lags, statistics, calendar and target, series by series, are those of a loop over the rows."""
     frame = hourly(20)

@@ -23,8 +23,8 @@ from tests.fit.bundled import (
     packed,
 )
 
-from manyfit.fit.archives import write_archive
 from manyfit.fit.bundles import JOBLIB, MANIFEST, SKOPS, load_bundle, open_bundle, pack
+from manyfit.fit.layout import write_entries
 from manyfit.model.errors import Refused
 from manyfit.model.keys import canonical_json
 from manyfit.model.schema import FeatureSchema
@@ -243,7 +243,7 @@ def bundle_of(found, parts, **model):
         for name, body in sorted(parts.items())
     ]
     told = {**found, "model": {**found["model"], "trusted": True, "foreign_types": [], "parts": listed, **model}}
-    return write_archive({MANIFEST: canonical_json(told), **parts})
+    return write_entries({MANIFEST: canonical_json(told), **parts})
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +309,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked():
 def test_entries_that_overlap_are_refused(good):
     """The same bytes promised many times are more than the file has."""
     [(_, body), *_] = entries_of(good)
-    plain = write_archive({"a": body * 4})
+    plain = write_entries({"a": body * 4})
     directory = plain.index(b"PK\x01\x02")
     record = plain[directory : plain.index(b"PK\x05\x06")]
     records = b"".join(
@@ -377,6 +377,11 @@ FORGED = {
     "the task of another": lambda found: forged(found, task="0" * 32),
     "another problem": lambda found: forged(found, problem="guessing"),
     "classes that are no texts": lambda found: forged(found, classes=[1, 2, 3]),
+    "a table that is none": lambda found: forged(found, table=7),
+    "columns of a table that are no texts": lambda found: forged(found, table={"include": 3}),
+    "versions that are none": lambda found: forged(found, environment=[1]),
+    "a pipeline that is no text": lambda found: forged(found, candidate={**found["candidate"], "pipeline": 7}),
+    "steps that are none": lambda found: forged(found, candidate={**found["candidate"], "steps": ["x"]}),
     "another format": lambda found: forged(found, format=2),
     "no model": lambda found: {name: value for name, value in found.items() if name != "model"},
 }
@@ -389,7 +394,7 @@ def test_a_forged_manifest_is_refused(change, parsed):
     content = (
         bundle_of(found, parsed.parts)
         if "model" in found
-        else write_archive({MANIFEST: canonical_json(found), **parsed.parts})
+        else write_entries({MANIFEST: canonical_json(found), **parsed.parts})
     )
     with pytest.raises(Refused):
         load_bundle(content, "forged")
@@ -408,7 +413,7 @@ def test_a_part_that_was_changed_is_refused(parsed):
     """Also where the archive around it is whole."""
     parts = {**parsed.parts, SKOPS: parsed.parts[SKOPS][:-1] + b"x"}
     with pytest.raises(Refused, match="does not match its checksum"):
-        open_bundle(write_archive({MANIFEST: canonical_json(parsed.manifest), **parts}), "changed")
+        open_bundle(write_entries({MANIFEST: canonical_json(parsed.manifest), **parts}), "changed")
 
 
 def test_a_manifest_that_says_things_twice_is_refused(parsed):
@@ -416,7 +421,7 @@ def test_a_manifest_that_says_things_twice_is_refused(parsed):
     text = canonical_json(parsed.manifest)
     twice = text.replace(b'{"candidate"', b'{"task":"x","candidate"', 1)
     with pytest.raises(Refused, match="not written as manyfit"):
-        open_bundle(write_archive({MANIFEST: twice, **parsed.parts}), "twice")
+        open_bundle(write_entries({MANIFEST: twice, **parsed.parts}), "twice")
 
 
 @QUIET

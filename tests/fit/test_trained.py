@@ -7,10 +7,12 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
+from manyfit.fit.measuring import Answered, Sample
 from manyfit.fit.trained import Trained
-from manyfit.model.errors import SchemaMismatch
+from manyfit.fit.verification import answers_of
+from manyfit.model.errors import SchemaMismatch, UserError
 from manyfit.model.schema import FeatureSchema
-from manyfit.model.sweep import Problem
+from manyfit.model.sweep import DataSpec, Problem
 
 X, Y = load_iris(return_X_y=True)
 NAMES = ("sl", "sw", "pl", "pw")
@@ -81,12 +83,12 @@ REFUSED = {
 
 @pytest.mark.parametrize(("line", "table"), REFUSED.items(), ids=[line.partition(":")[0] for line in REFUSED])
 def test_another_table_is_refused_with_the_difference(line, table):
-    """The message shows what is otherwise, and how to take columns by name."""
+    """The message shows what is otherwise, and how to take columns by name where that is a way out."""
     with pytest.raises(SchemaMismatch) as caught:
         trained().predict(table)
     assert caught.value.differences == (line,)
     assert line in str(caught.value)
-    assert "by_name" in str(caught.value)
+    assert ("by_name" in str(caught.value)) == line.startswith(("extra", "in another order"))
 
 
 def test_by_name_order_and_further_columns_do_not_matter():
@@ -117,3 +119,28 @@ def test_fractions_do_not_do_as_whole_numbers():
     """A model of counts gets no fractions."""
     with pytest.raises(SchemaMismatch, match="sl \\(is float, int is wanted\\)"):
         trained(types=("int", "float", "float", "float")).matrix(frame())
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model, table: model.predict(table),
+        answers_of,
+        lambda model, table: Answered(model, Sample(frame=table, y=Y, groups=None, data=DataSpec(source=""))),
+    ],
+    ids=["predict", "verify", "gate"],
+)
+@pytest.mark.parametrize(("value", "what"), [(None, "no value"), (float("inf"), "missing or infinite values")])
+def test_gaps_that_a_model_does_not_take_are_named(ask, value, what):
+    """Rows without a value are told by number and column, whoever asks the model."""
+    gaps = pl.when(pl.col("sw") > 4).then(pl.lit(value, dtype=pl.Float64)).otherwise(pl.col("sw"))
+    with pytest.raises(UserError, match=f'3 of 150 rows have {what} in "sw", and the model does not'):
+        ask(trained(), frame().with_columns(gaps.alias("sw")))
+
+
+def test_other_errors_of_a_model_stay_what_they_are():
+    """An error that is not about gaps is not explained by them."""
+    model = trained()
+    model.estimator.n_features_in_ = 2
+    with pytest.raises(ValueError, match="expecting 2 features"):
+        model.predict(frame())

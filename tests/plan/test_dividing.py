@@ -67,9 +67,9 @@ def test_every_task_is_in_exactly_one_unit_of_its_pipeline(made, cost, n_workers
 @given(plans, st.sampled_from(sorted(COSTS)), st.integers(1, 9))
 def test_units_keep_to_their_bounds(made, cost, n_workers):
     """
-    A unit is no longer than the target, unless it has one bundle, or what comes before it is a part of it.
+    A unit is no longer than the target, unless it has one cohort, or what comes before it is a part of it.
 
-    The bundle of such a unit costs too much to divide.
+    The cohort of such a unit costs too much to divide.
     """
     plan = planned(made, using(ToyRule(cost=COSTS[cost])), 4)
     target = unit_seconds(plan.cost_seconds, n_workers)
@@ -77,7 +77,7 @@ def test_units_keep_to_their_bounds(made, cost, n_workers):
     [segment] = segments_of(plan, n_workers)
 
     for unit in segment.units:
-        found = bundles_of(segment, unit)
+        found = cohorts_of(segment, unit)
         assert len(unit) <= planning.MAX_UNIT_TASKS
         before = max(
             sum(step.params["seconds"] for step in segment.candidates[i].steps[:-1]) for i in unit.candidates
@@ -85,8 +85,8 @@ def test_units_keep_to_their_bounds(made, cost, n_workers):
         assert len(found) == 1 or unit.cost_seconds <= max(target, before / (CHEAP - 1)) * 1.001
 
 
-def bundles_of(segment: Segment, unit) -> set[tuple[object, ...]]:
-    """Return the bundles that a unit has a part in; a refused fit is one by itself."""
+def cohorts_of(segment: Segment, unit) -> set[tuple[object, ...]]:
+    """Return the cohorts that a unit has a part in; a refused fit is one by itself."""
     found = set()
     for at, cell in zip(unit.candidates, unit.cells, strict=True):
         *before, last = segment.candidates[at].steps
@@ -97,7 +97,7 @@ def bundles_of(segment: Segment, unit) -> set[tuple[object, ...]]:
 
 @settings(deadline=None, max_examples=40)
 @given(plans, st.integers(1, 9))
-def test_bundles_that_fit_are_whole(made, n_workers):
+def test_cohorts_that_fit_are_whole(made, n_workers):
     """What is computed together, and is no longer than the smallest unit, stands in one unit."""
     plan = planned(made, using(ToyRule()), 3)
 
@@ -106,14 +106,14 @@ def test_bundles_that_fit_are_whole(made, n_workers):
     units = defaultdict(set)
     alone: Counter[tuple[object, ...]] = Counter()
     for number, unit in enumerate(segment.units):
-        for bundle in bundles_of(segment, unit):
-            units[bundle].add(number)
+        for cohort in cohorts_of(segment, unit):
+            units[cohort].add(number)
         for at, cell in zip(unit.candidates, unit.cells, strict=True):
             *before, last = segment.candidates[at].steps
             if not last.params["odd"]:
                 alone[unit.pipeline, cell, repr(before), last.params["group"], -1] += last.params["seconds"]
-    for bundle, seconds in alone.items():
-        assert len(units[bundle]) == 1 or seconds > planning.SMALLEST_UNIT_SECONDS
+    for cohort, seconds in alone.items():
+        assert len(units[cohort]) == 1 or seconds > planning.SMALLEST_UNIT_SECONDS
 
 
 @settings(deadline=None, max_examples=40)
@@ -208,7 +208,7 @@ def test_the_order_that_costs_less_is_taken():
     assert min(longest) < max(longest)
 
 
-def test_a_bundle_beyond_the_most_tasks_is_divided(monkeypatch):
+def test_a_cohort_beyond_the_most_tasks_is_divided(monkeypatch):
     """A worker reports a unit at a time: it has a limit of tasks, whatever that costs."""
     monkeypatch.setattr(planning, "MAX_UNIT_TASKS", 16)
     plan = planned([toy(0.001, x=x) for x in range(100)], using(ToyRule(cost=max)), 1)

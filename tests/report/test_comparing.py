@@ -129,6 +129,16 @@ def test_few_folds_say_nothing(tmp_path: Path) -> None:
     assert "too few" in notes_on(found)[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"), [("stratified", "more seeds give them"), ("leave_one_group_out", "more seeds do not")]
+)
+def test_more_seeds_are_advised_where_they_divide_rows(tmp_path: Path, kind: str, said: str) -> None:
+    """The note on too few pairs asks for nothing that would not help."""
+    spec = {"splits": [{"name": "s", "folds": {"kind": kind}}]}
+    found = compared(store_of(tmp_path, {"svc C=1": DIGITS, "rf": [0.1, 0.2, 0.15]}, n_folds=3, spec=spec))[0]
+    assert said in notes_on(found)[0]
+
+
 def test_one_difference_everywhere_is_no_evidence(tmp_path: Path) -> None:
     """A difference without any spread is not judged by a t-test."""
     found = compared(store_of(tmp_path, {"svc C=1": DIGITS, "rf": [x - 0.1 for x in DIGITS]}))[0]

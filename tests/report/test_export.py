@@ -245,6 +245,12 @@ def test_what_is_not_an_export_is_not_replaced(store: Store, tmp_path: Path) -> 
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_a_place_that_cannot_be_written_is_named(store: Store, tmp_path: Path) -> None:
+    """Not a mistake of manyfit. A long name stands for permissions, which root does not lack."""
+    with pytest.raises(UserError, match=r"x cannot be written: .*; export to another folder"):
+        export_sweep(store, tmp_path / ("x" * 250))
+
+
 def test_an_error_leaves_the_earlier_export(store: Store, tmp_path: Path) -> None:
     """All of it, and nothing aside."""
     export_sweep(store, tmp_path / "out")

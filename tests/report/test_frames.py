@@ -66,6 +66,24 @@ def test_row_holds_all_of_a_success(tmp_path: Path) -> None:
     assert row["finished_at"].timestamp() == 1_790_000_000.25
 
 
+@pytest.mark.parametrize("name", ["C:\\users\\q", 'a "b"', "\\", '\\"', "two\nlines\t\x1b", "Größe 😀"])
+def test_names_that_need_escapes_stay_themselves(tmp_path: Path, name: str) -> None:
+    """Backslashes, quotes and control characters in names of users stand in the JSON columns as they went in."""
+    store = new_store(tmp_path, segment([SVC, KNN], [cell()]))
+    body = {
+        **scored(cv={"accuracy": 1}),
+        "warnings": [["UserWarning", name, 2]],
+        "details": {"cv": {"categories": [name], name: 0.1}},
+        "artifacts": {"predictions": {"classes": [name, "b"]}},
+    }
+    run(store, lambda of, _: body if of == SVC else {**body, "warnings": [], "details": {"n": 1}, "artifacts": {}})
+    frame = results_frame(store)
+    for column in ("details", "artifacts", "warnings"):
+        assert json.loads(row_of(frame, key_of(SVC, cell()))[column]) == body[column]
+    other = row_of(frame, key_of(KNN, cell()))
+    assert (json.loads(other["details"]), other["warnings"], other["n_warnings"]) == ({"n": 1}, None, 0)
+
+
 def test_row_holds_all_of_a_failure(tmp_path: Path) -> None:
     """A failure has its class, error, message and fingerprint, and no scores."""
     store = new_store(tmp_path, segment([SVC, KNN], [cell()]))

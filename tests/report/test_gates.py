@@ -65,6 +65,14 @@ def of_champion(found: object, **named) -> bool:
     return verdicts(Gates(file="", champion=(gate,)), replace(FACTS, gains={"champion[0]": found}))[0]
 
 
+def test_a_model_as_good_as_the_champion_shows_no_loss() -> None:
+    """Differences of errors are negated, and so is zero."""
+    found = Gain(model=1.5, champion=1.5, gain=-0.0, low=-1e-13, high=-0.0, n_units=100)
+    gate = ChampionGate(key="champion[0]", metric="rmse")
+    [verdict] = judged(Gates(file="", champion=(gate,)), replace(FACTS, gains={gate.key: found}))
+    assert (verdict.measured, "-0" in verdict.says, verdict.passed) == ("+0.0000, >= +0.0000", False, True)
+
+
 def test_the_margin_against_the_champion() -> None:
     """To exclude a regression the lower bound counts, to show none the upper one."""
     found = Gain(model=0.88, champion=0.9, gain=-0.02, low=-0.05, high=0.01, n_units=100)

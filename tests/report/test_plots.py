@@ -3,6 +3,7 @@
 import gc
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,6 +174,21 @@ def test_a_plot_with_too_many_labels_is_noticed() -> None:
     labels.settle(figure)
     assert not _overlapping(figure)
     assert {label.get_rotation() for label in labels.shown_labels(axes.xaxis)} == {90.0}
+
+
+@pytest.mark.parametrize("names", [("x" * 60, "y" * 60), (*HOSTILE, "漢字")], ids=["long", "hostile"])
+def test_a_figure_grows_until_long_names_of_few_classes_are_inside(names: tuple[str, ...]) -> None:
+    """No part of a confusion matrix is cut off, and characters that the font lacks are drawn without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw_confusion(_matrix(names))
+    with labels.quiet():
+        box = figure.get_tightbbox(figure.canvas.get_renderer())
+    width, height = figure.get_size_inches()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
 
 
 def test_numbers_in_cells_can_be_read() -> None:

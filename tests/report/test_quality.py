@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.report.sweeps import (
 )
 
 from manyfit.contracts.store import Store
-from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.candidate import Candidate, Cell, Step
 from manyfit.model.errors import UserError
 from manyfit.report.quality import shapes
 from manyfit.report.quality.remark import Remark, Severity
@@ -118,6 +119,13 @@ def test_scores_that_are_no_number(tmp_path: Path) -> None:
     assert [remark.rule.name for remark in after_run(store)] == ["missing-scores"]
 
 
+def test_an_undefined_score_on_training_rows_is_a_note(tmp_path: Path) -> None:
+    """Detectors that learn from usual rows alone have no ranking score there, and training rows never rank."""
+    store = store_of(tmp_path, lambda of, on: scored(cv={"accuracy": on.fold / 7}, train={"accuracy": None}))
+    assert only(store, "undefined-scores").found.text == "12 of 12 fits of svc have no accuracy on train"
+    assert "missing-scores" not in {remark.rule.name for remark in after_run(store)}
+
+
 def test_a_parameter_without_effect_is_named(tmp_path: Path) -> None:
     """Only the one that changes nothing whatever the other is; one difference on one fold is an effect."""
 
@@ -162,6 +170,13 @@ def test_chance_is_the_share_of_the_largest_class(tmp_path: Path, best: float, n
         return {**body, "details": {"cv": {"confusion_matrix": [[25, 5], [10, 10]]}}}
 
     assert len(found(store_of(tmp_path, outcome), "chance-scores")) == n
+
+
+def test_a_pipeline_that_is_meant_to_guess_is_no_finding(tmp_path: Path) -> None:
+    """A dummy is there to be compared with; another model that does no better than it is told."""
+    dummy = replace(candidate("dummy"), steps=(Step(name="m", use="sklearn.dummy:DummyRegressor", params={}),))
+    store = store_of(tmp_path, lambda of, on: scored(cv={"r2": 0.0}), [dummy, candidate("svc")], rank_by="r2")
+    assert [remark.found.pipeline for remark in found(store, "chance-scores")] == ["svc"]
 
 
 def test_chance_of_a_regression_is_the_mean(tmp_path: Path) -> None:

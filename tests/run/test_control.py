@@ -11,6 +11,7 @@ from manyfit.model.keys import WorkerId
 from manyfit.model.lease import TaskMark
 from manyfit.model.sweep import Limits
 from manyfit.model.terms import Concurrency, Terms
+from manyfit.model.unit import Mode
 from manyfit.run import control
 from manyfit.run.known import find_tasks, known_tasks, segments_of
 from manyfit.run.submit import submit
@@ -90,6 +91,18 @@ def test_failed_tasks_run_again_with_fresh_attempts(store):
     assert (counts.planned, counts.failed, counts.pending) == (6, 0, len(failed))
     drain(store)
     assert store.snapshot().counts.done == 6
+
+
+def test_a_retry_keeps_models_where_all_are_kept(store):
+    """Else the results of the second try were the only ones without a model."""
+    wanted = submission({"a": [0.1]})
+    spec = {"keep": {"models": "all"}}
+    submit(store, replace(wanted, header=replace(wanted.header, spec=spec), mode=Mode.KEEP))
+    drain(store, fail=[0])
+
+    control.retry(store, keys_with(store, TaskMark.FAILED), n_workers=1)
+
+    assert {unit.mode for segment in segments_of(store) for unit in segment.units} == {Mode.KEEP}
 
 
 def test_cancelled_tasks_can_be_run_after_all(store):

@@ -162,7 +162,7 @@ def test_only_held_tasks_end_a_worker():
     found = ending(left(knn=3, svc=0), view, filtered=False)
     assert found is not None
     assert found.reason is Reason.HELD
-    assert "knn (alike); see `manyfit failures`, go on with `manyfit resume`" in found.message
+    assert "knn (alike); see `manyfit check`, go on with `manyfit resume`" in found.message
     assert ending(left(knn=3, svc=1), view, filtered=False) is None
     assert ending(left(knn=3, planning=True), view, filtered=False) is None
     assert ending(left(knn=3, open_units=[("u", "w")]), view, filtered=False) is None

@@ -56,10 +56,10 @@ def _nothing(why: str) -> Answered:
 
 
 def _kept(store: Store, references: Sequence[Mapping[str, Any]], name: str) -> Answered:
-    from manyfit.fit.again import arrays_of
+    from manyfit.fit.artifacts import unpack_arrays
 
     try:
-        parts = [_answers(arrays_of(_content(store, reference)), name) for reference in references]
+        parts = [_answers(unpack_arrays(_content(store, reference)), name) for reference in references]
     except ManyfitError as exc:
         return _nothing(f"those that were kept cannot be read ({exc}).")
     return Answered(

@@ -10,6 +10,7 @@ from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.errors import NotFound
 from manyfit.model.keys import TaskKey, task_key
 from manyfit.model.segment import SegmentHeader
+from manyfit.model.unit import Mode
 from manyfit.run.control import last_header
 from manyfit.run.known import segments_of
 
@@ -93,7 +94,17 @@ class _Fits:
 
         columns = ("key", "candidate_key", "variant", "split", "fold", "seed", "outcome")
         self._tasks = raw_results(store).select(columns).collect()
-        self._cells = {cell.key: cell for segment in segments_of(store) for cell in segment.cells}
+        segments = list(segments_of(store))
+        self._cells = {cell.key: cell for segment in segments for cell in segment.cells}
+        # fits that only keep a model are on all training rows whatever the split has
+        planned = {
+            segment.cells[at]
+            for segment in segments
+            for unit in segment.units
+            if unit.mode is Mode.FIT
+            for at in unit.cells
+        }
+        self._whole = {(cell.split, cell.variant) for cell in planned if cell.fold is None}
 
     def of(self, candidate: str, variant: str, split: str) -> tuple[Cell, ...]:
         """Return the cells of the folds, in order; nothing where a fit on all training rows is planned."""
@@ -101,11 +112,10 @@ class _Fits:
         mine = tasks.filter(
             (tasks["candidate_key"] == candidate) & (tasks["variant"] == variant) & (tasks["split"] == split)
         )
-        if any(
-            cell.fold is None and (cell.split, cell.variant) == (split, variant) for cell in self._cells.values()
-        ):
+        if (split, variant) in self._whole:
             return ()
-        done = mine.filter((mine["outcome"] == "succeeded") & (mine["seed"] == mine["seed"].min()))
+        mine = mine.filter((mine["outcome"] == "succeeded") & mine["fold"].is_not_null())
+        done = mine.filter(mine["seed"] == mine["seed"].min())
         keys = set(done["key"])
         found = [cell for cell in self._cells.values() if task_key(candidate, cell.key) in keys]  # type: ignore[arg-type]
         return tuple(sorted(found, key=lambda cell: cell.fold or 0))

@@ -104,9 +104,11 @@ def _described(trained: "Trained") -> str:
 
 def _packed_size(trained: "Trained") -> int | None:
     from manyfit.fit.bundles import pack
+    from manyfit.model.sweep import ModelFormat
 
     try:
-        return len(pack(trained.estimator, trained.manifest).content)
+        written = ModelFormat(trained.manifest.get("model", {}).get("format", ModelFormat.SKOPS))
+        return len(pack(trained.estimator, trained.manifest, written).content)
     except (MissingExtra, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - whatever a library cannot write is no bundle
@@ -287,7 +289,7 @@ def _mistakes(gates: Gates, trained: "Trained", sample: "Sample", champion: Subj
 
 
 def _metric_mistakes(gate: MetricGate, trained: "Trained", sample: "Sample") -> Iterator[tuple[str, str]]:
-    from manyfit.fit.measuring import CLASS_METRICS
+    from manyfit.fit.confusion import CLASS_METRICS
     from manyfit.fit.metrics import check, undefined
 
     if not gate.of_class:

@@ -1,17 +1,37 @@
-"""Keeping fitted models: the best candidates are fitted once more on all training rows and stored."""
+"""Keeping fitted models: what a sweep wants to have kept is fitted once more and stored."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from typing import assert_never
 
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.errors import NotFound, PositionTaken
 from manyfit.model.keys import CandidateKey, CellKey, TaskKey, content_key, task_key
 from manyfit.model.lease import TaskMark
+from manyfit.model.segment import SegmentHeader
+from manyfit.model.sweep import Keep, Models
 from manyfit.model.unit import Mode
 from manyfit.plan.difference import KnownTask
 from manyfit.plan.units import Draft
 from manyfit.run.control import last_header, plan_of
-from manyfit.run.known import known_tasks, segments_of
+from manyfit.run.known import find_tasks, known_tasks, segments_of
+
+Tasks = list[tuple[Candidate, Cell]]
+
+
+def keep_models(store: Store, keep: Keep) -> int:
+    """Submit the fits of the models that *keep* wants and the store has not; return how many."""
+    match keep.models:
+        case Models.NONE:
+            return 0
+        case Models.BEST:
+            return keep_best(store, keep.n_best, per_pipeline=keep.per_pipeline)
+        case Models.ALL:
+            return keep_all(store)
+        case _:
+            assert_never(keep.models)
 
 
 def keep_best(store: Store, n_best: int, *, per_pipeline: bool = False) -> int:
@@ -20,11 +40,21 @@ def keep_best(store: Store, n_best: int, *, per_pipeline: bool = False) -> int:
 
     For each split, with *per_pipeline* for each pipeline and split, the *n_best* candidates of the
     leaderboard are fitted on all training rows. Where the sweep had that very task, it runs in a new
-    generation and gives the same scores.
+    generation and gives the same scores. What was kept in another format or calibrated in another way
+    than the sweep says now is kept anew, and so is what was fitted again since without being kept.
     """
+    return _keep(store, lambda: _best_unkept(store, n_best, per_pipeline=per_pipeline))
+
+
+def keep_all(store: Store) -> int:
+    """Submit the fits of all tasks that are done and not kept as the sweep says now, and return how many."""
+    return _keep(store, lambda: _done_unkept(store))
+
+
+def _keep(store: Store, unkept: Callable[[], Tasks]) -> int:
     while True:
         position = len(store.entries())
-        wanted = _wanted(store, n_best, per_pipeline=per_pipeline)
+        wanted = unkept()
         if not wanted:
             return 0
         try:
@@ -33,23 +63,28 @@ def keep_best(store: Store, n_best: int, *, per_pipeline: bool = False) -> int:
             continue
 
 
-def _submit(store: Store, wanted: list[tuple[Candidate, Cell]], position: int) -> int:
+def _submit(store: Store, wanted: Tasks, position: int) -> int:
     known = known_tasks(store)
     header = last_header(store)
-    by_generation: dict[int, list[tuple[Candidate, Cell]]] = {}
+    by_generation: dict[int, Tasks] = {}
     for candidate, cell in wanted:
         task = known.get(task_key(candidate.key, cell.key))
         by_generation.setdefault(0 if task is None else task.generation + 1, []).append((candidate, cell))
     for generation, tasks in sorted(by_generation.items()):
-        n_known = len(tasks) if generation else 0
-        supersedes = {"done": n_known} if n_known else {}
+        supersedes = _ended(tasks, known)
         draft = Draft(
             header=replace(header, supersedes=supersedes), n_workers=1, mode=Mode.KEEP, generation=generation
         )
         for segment in draft.segments(plan_of(tasks)):
             position += 1
-            store.submit(segment, position=position, n_new=len(tasks) - n_known)
+            store.submit(segment, position=position, n_new=0 if generation else segment.n_tasks)
     return len(wanted)
+
+
+def _ended(tasks: Tasks, known: dict[TaskKey, KnownTask]) -> dict[str, int]:
+    """Return how many of *tasks* the store counts as done, as failed and as cancelled."""
+    keys = (task_key(candidate.key, cell.key) for candidate, cell in tasks)
+    return dict(Counter(known[key].mark.name.lower() for key in keys if key in known))
 
 
 def _best(store: Store, n_best: int, pipeline: str | None) -> list[tuple[CandidateKey, str, str]]:
@@ -62,8 +97,8 @@ def _best(store: Store, n_best: int, pipeline: str | None) -> list[tuple[Candida
     return [(CandidateKey(row["candidate_key"]), row["variant"], row["split"]) for row in rows]
 
 
-def _wanted(store: Store, n_best: int, *, per_pipeline: bool) -> list[tuple[Candidate, Cell]]:
-    """Return the fits of the best candidates that no segment keeps yet."""
+def _best_unkept(store: Store, n_best: int, *, per_pipeline: bool) -> Tasks:
+    """Return the fits of the best candidates that are not kept."""
     known = known_tasks(store)
     named = sorted({task.pipeline for task in known.values() if task.active}) if per_pipeline else [None]
     chosen = [one for pipeline in named for one in _best(store, n_best, pipeline)]
@@ -86,14 +121,41 @@ def _waiting(task: KnownTask | None) -> bool:
     return task is not None and task.mark is TaskMark.LEFT
 
 
+def _done_unkept(store: Store) -> Tasks:
+    """Return the tasks of the sweep that are done and not kept."""
+    kept = _kept_keys(store)
+    done = {key for key, task in known_tasks(store).items() if task.active and task.mark is TaskMark.DONE}
+    return list(find_tasks(store, frozenset(done - kept)).values())
+
+
 def _kept_keys(store: Store) -> set[TaskKey]:
-    return {
-        task_key(segment.candidates[candidate].key, segment.cells[cell].key)
-        for segment in segments_of(store)
-        for unit in segment.units
-        if unit.mode is Mode.KEEP
-        for candidate, cell in zip(unit.candidates, unit.cells, strict=True)
-    }
+    """
+    Return the tasks whose latest fit was made to keep the model, as the sweep wants models to be now.
+
+    Whether it could be kept is another matter: a model that cannot be written is not tried again.
+    """
+    wish = _wish(last_header(store))
+    kept: set[TaskKey] = set()
+    for segment in segments_of(store):
+        fits = _wish(segment.header) == wish
+        for unit in segment.units:
+            if unit.mode is Mode.SCORE:
+                continue  # scores alone are made again; the model stays with the result
+            keys = {
+                task_key(segment.candidates[candidate].key, segment.cells[cell].key)
+                for candidate, cell in zip(unit.candidates, unit.cells, strict=True)
+            }
+            if fits and unit.mode is Mode.KEEP:
+                kept |= keys
+            else:
+                kept -= keys
+    return kept
+
+
+def _wish(header: SegmentHeader) -> tuple[str, str]:
+    """Return the format and the calibration of the models that a segment keeps."""
+    keep = header.spec.get("keep", {})
+    return str(keep.get("format", "skops")), str(keep.get("calibrate", "none"))
 
 
 def whole_cell(store: Store, split: str, variant: str, candidate: str = "") -> Cell:

@@ -34,8 +34,8 @@ def is_model_file(target: str | os.PathLike[str]) -> bool:
 
 
 def _from_file(path: Path, task: str | None, *, trust: bool) -> Trained:
-    from manyfit.fit.archives import is_bundle
     from manyfit.fit.bundles import load_bundle, read_file
+    from manyfit.fit.layout import is_bundle
 
     if task is not None:
         raise Refused(f"{path} is one model; a task goes with a sweep")

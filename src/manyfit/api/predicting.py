@@ -70,7 +70,7 @@ def _declared(manifest: Mapping[str, Any]) -> "DataSpec | None":
         return None
     try:
         return from_json({"name": "model", "data": manifest["data"], "pipelines": [], "splits": []}).data
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Refused(f"the manifest of the model does not say how its data is read: {error}") from error
 
 

@@ -1,8 +1,5 @@
 """Rebuilding a fitted model from its task alone, and proving that it is the same one."""
 
-import contextlib
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,34 +90,18 @@ def rebuild(store: Store, key: str) -> Rebuilt:
 
 def write_bundle(rebuilt: Rebuilt, path: Path) -> Path:
     """Write the bundle to *path*, complete or not at all. Raises `UserError` where it cannot be written."""
-    aside = path.with_name(f".{path.name}.{rebuilt.sha256[:12]}.part")
-    try:
-        aside.write_bytes(rebuilt.content)
-        aside.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    from manyfit.report.whole import write_whole
+
+    write_whole(path, rebuilt.content)
     return path
 
 
-def _fitted_again(header: "SegmentHeader", task: "TaskView") -> tuple[dict[str, Any], bytes]:
-    from threadpoolctl import threadpool_limits
-
-    from manyfit.contracts.executor import Finished, Work, WorkTask
-    from manyfit.fit.artifacts import Artifacts
-    from manyfit.fit.executor import executor_with
+def _fitted_again(header: "SegmentHeader", task: "TaskView") -> tuple[Mapping[str, Any], bytes]:
+    from manyfit.fit.again import artifacts_for_now, bodies_again
     from manyfit.model.unit import Mode
 
-    with tempfile.TemporaryDirectory(prefix="manyfit-") as folder:
-        artifacts = Artifacts(Path(folder) / "artifacts", "rebuild", whole=True)
-        executor = executor_with(header, artifacts)
-        one = WorkTask(index=0, key=task.key, candidate=task.candidate, cell=task.cell)
-        work = Work(header=header, mode=Mode.KEEP, tasks=[one], inputs={}, fuse=False)
-        # what estimators print must not stand in the output of a command
-        n_threads = int(header.spec.get("workers", {}).get("threads", 1))
-        with threadpool_limits(n_threads), contextlib.redirect_stdout(sys.stderr):
-            [body] = [dict(event.body) for event in executor.execute(work) if isinstance(event, Finished)]
+    with artifacts_for_now() as artifacts:
+        [body] = bodies_again(header, artifacts, task.candidate, [task.cell], Mode.KEEP)
         if failure := body.get("failure"):
             raise Refused(f"task {task.key[:8]} failed when it was fitted again: {failure['message']}")
         model = body.get("artifacts", {}).get("model")

@@ -1,7 +1,5 @@
 """Reports: everything that a sweep has to say, as one HTML file, and its plots as files."""
 
-import contextlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ from manyfit.api.answering import answers_for
 from manyfit.contracts.store import Store
 from manyfit.model.errors import ManyfitError, UserError
 from manyfit.model.segment import SegmentHeader
+from manyfit.report.whole import write_whole
 from manyfit.run.control import last_header
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def report(
     )
     on_step("drawing")
     text, names, written = _drawn(contents, top, folder, formats)
-    _write(file, text.encode())
+    write_whole(file, text.encode(), parents=True)
     return Report(
         file=file,
         n_bytes=len(text.encode()),
@@ -132,7 +131,7 @@ def _drawn(
     def on_figure(name: str, figure: Any) -> None:
         for ending in formats:
             path = folder / f"{name}.{ending}"
-            _write(path, canvas.file_of(figure, ending))
+            write_whole(path, canvas.file_of(figure, ending), parents=True)
             written.append(path)
 
     with canvas.styled():
@@ -143,20 +142,6 @@ def _drawn(
         [one.id for one in parts],
         written,
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is complete or not there."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        aside.replace(path)
-    except OSError as exc:
-        raise UserError(f"{path} cannot be written: {exc.strerror or exc}") from exc
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
 
 
 def contents_of(

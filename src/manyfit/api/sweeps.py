@@ -10,7 +10,7 @@ from manyfit import connect
 from manyfit.api import auditing
 from manyfit.api.auditing import SAMPLE, OnAuditLook
 from manyfit.api.driver import Drive, DriveOptions, Look
-from manyfit.api.keeping import keep_best
+from manyfit.api.keeping import keep_models
 from manyfit.api.results import Results
 from manyfit.contracts.store import Store
 from manyfit.model.audit import Certificate
@@ -217,12 +217,8 @@ class Sweep:
         control.resume(store, holding=True)
         drive = Drive(store, self.address, options, on_look=progress or (lambda look: None))
         drive.watch(drive.start())
-        keep = self.declared.spec.keep
-        if self._keeps_best(store, only) and keep_best(store, keep.n_best, per_pipeline=keep.per_pipeline):
+        if not only and store.finished() and keep_models(store, self.declared.spec.keep):
             drive.watch(drive.start())
-
-    def _keeps_best(self, store: Store, only: Sequence[str]) -> bool:
-        return self.declared.spec.keep.models is Models.BEST and not only and store.finished()
 
     def n_workers(
         self, workers: int | None, threads: int | None, *, oversubscribe: bool = False

@@ -21,8 +21,9 @@ def trained_of(store: Store, key: str, *, trust: bool | None = None) -> Trained:
 
     The kept one where the sweep kept it, else the same fit made again in this process. A kept model that
     needs trust is fitted again as well, unless *trust* says whether to load it: False raises `Refused`
-    then. Raises `NotFound` and `UserError` when *key* is of no task or of several, and what `refit` raises.
+    then. Raises `NotFound` and `UserError` when *key* is of no task or of several, and what fitting again raises.
     """
+    from manyfit.families.estimators import find_beside
     from manyfit.fit.kept import is_trusted, read_kept
     from manyfit.report.tasks import describe
 
@@ -33,7 +34,8 @@ def trained_of(store: Store, key: str, *, trust: bool | None = None) -> Trained:
         return _again(header, task.candidate, task.cell)
     content = store.artifacts.read(kept["file"])
     if trust:
-        _find_beside(header)
+        # the types of a trusted model may lie beside the sweep file, where its runners found them
+        find_beside(header.folder)
     return read_kept(content, kept, header, task.candidate, task.cell, trust=bool(trust))
 
 
@@ -56,13 +58,6 @@ def model_in(task: "TaskView") -> Mapping[str, Any] | None:
 
 
 def _again(header: SegmentHeader, candidate: Candidate, cell: Cell) -> Trained:
-    from manyfit.fit.refit import trained_again
+    from manyfit.fit.again import trained_again
 
     return trained_again(header, candidate, cell)
-
-
-def _find_beside(header: SegmentHeader) -> None:
-    """Let the types of a trusted model be imported from the folder of the sweep file, as its runners did."""
-    from manyfit.families.estimators import find_beside
-
-    find_beside(header.folder)

@@ -18,6 +18,17 @@ SweepArgument = Annotated[
         " or a URL (sqlite:///lab.db#vowels).",
     ),
 ]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A bundle (knn.model), or a sweep (its file, folder, name or URL) for its best model.",
+    ),
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Load a model that can run code: only from people you trust.")
+]
 StoreOption = Annotated[
     str,
     typer.Option(

@@ -101,13 +101,22 @@ def table_lines(
     table = [list(headers), *([_one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(headers))]
     _narrow(widths, at_right, width)
-    return [
-        GAP.join(
-            cut(cell, w).rjust(w) if i in at_right else cut(cell, w).ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
+    columns = [
+        [cell.rjust(w) if i in at_right else cell.ljust(w) for cell in _cut_alike([row[i] for row in table], w)]
+        for i, w in enumerate(widths)
     ]
+    return [GAP.join(row).rstrip() for row in zip(*columns, strict=True)]
+
+
+def _cut_alike(cells: Sequence[str], width: int) -> list[str]:
+    """Return *cells* in at most *width* characters, cut in the middle where that tells more of them apart."""
+    at_end = [cut(cell, width) for cell in cells]
+    if len(set(at_end)) == len(set(cells)):
+        return at_end
+    head = (width - 1) // 3
+    tail = width - 1 - head
+    inside = [cell if len(cell) <= width else f"{cell[:head]}…{cell[-tail:]}" for cell in cells]
+    return inside if len(set(inside)) > len(set(at_end)) else at_end
 
 
 def _one_line(cell: str) -> str:

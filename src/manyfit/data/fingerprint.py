@@ -45,6 +45,11 @@ def table_fingerprint(columns: dict[str, str]) -> str:
     return content_key(list(columns.items()))
 
 
+def unordered_fingerprint(columns: dict[str, str]) -> str:
+    """Return the content key that plans of manyfit 0.1.0 have: the order of columns did not count."""
+    return content_key(sorted(columns.items()))
+
+
 def _content(column: pl.Series, kind: str) -> tuple[np.ndarray[Any, Any], bytes]:
     """Return which values are missing and the bytes of all values; a NaN is a missing value."""
     if kind == "float":

@@ -11,7 +11,7 @@ from typing import Any
 
 import platformdirs
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 

@@ -5,11 +5,14 @@ A row stays where it stands in time. All that is added to it comes from rows of 
 later; only the target, and the time of the target, come from `horizon` steps later.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from manyfit.data.ahead import ends_column
 from manyfit.data.findings import Findings, some
@@ -26,9 +29,51 @@ _CALENDAR = {
     "yearday": lambda column: column.dt.ordinal_day(),
     "month": lambda column: column.dt.month(),
 }
-_STATISTICS = {
-    "mean": lambda column, n: column.rolling_mean(n),
-    "std": lambda column, n: column.rolling_std(n),
+
+
+def _means(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    return _sums(values, n, lambda part: part) / n
+
+
+def _deviations(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    means = _means(values, n)
+    return np.sqrt(_sums(values, n, lambda part: (part - means) ** 2) / (n - 1))
+
+
+def _sums(
+    values: NDArray[np.float64], n: int, of: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the sum over each window of *n* values, in their order: it depends on these values alone."""
+    last = len(values) - n + 1
+    total = np.zeros(last)
+    for at in range(n):
+        total += of(values[at : at + last])
+    return total
+
+
+def _over_windows(
+    statistic: Callable[[NDArray[np.float64], int], NDArray[np.float64]], column: pl.Expr, n: int
+) -> pl.Expr:
+    """
+    Return a statistic of each window that ends with its row, missing where a value is.
+
+    Running sums, as Polars has them, would differ in their last digits with the beginning of the series. Then
+    a model would answer otherwise for the end of a file than for the whole, and rows would not be known again.
+    """
+
+    def found(series: pl.Series) -> pl.Series:
+        values, out = series.to_numpy(), np.full(len(series), np.nan)
+        if len(values) >= n:
+            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+                out[n - 1 :] = statistic(values, n)
+        return pl.Series(series.name, out).fill_nan(None)
+
+    return column.map_batches(found, return_dtype=pl.Float64)
+
+
+_STATISTICS: Mapping[str, Callable[[pl.Expr, int], pl.Expr]] = {
+    "mean": partial(_over_windows, _means),
+    "std": partial(_over_windows, _deviations),
     "min": lambda column, n: column.rolling_min(n),
     "max": lambda column, n: column.rolling_max(n),
 }

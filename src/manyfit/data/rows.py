@@ -235,9 +235,15 @@ def _planned(source: Source, fingerprint: str, cache: Path) -> Opened:
     if opened is None:
         reasons = "; ".join(mistake.message for mistake in findings.mistakes)
         raise DataChanged(f"{reasons}. Restore it, or run `manyfit run` again to plan with other data")
-    if opened.arrays.fingerprint != fingerprint:
+    if fingerprint not in (opened.arrays.fingerprint, _earlier(opened.arrays)):
         raise DataChanged(_difference(source, open_arrays(fingerprint, cache), opened.arrays))
     return opened
+
+
+def _earlier(arrays: Arrays) -> str:
+    from manyfit.data.fingerprint import unordered_fingerprint
+
+    return unordered_fingerprint({name: column.fingerprint for name, column in arrays.columns.items()})
 
 
 def _difference(source: Source, planned: Arrays | None, now: Arrays) -> str:

@@ -128,7 +128,7 @@ def _coded(found: Any, classes: Sequence[str], findings: Findings) -> npt.NDArra
         findings.mistake(
             "data.target",
             f'{n_rows} rows are of classes in "{found.name}" that the sweep does not have: {shown}; it has'
-            f" {some(classes, 6)}; leave those rows out with --where",
+            f" {some(classes, 6)}; leave those rows out (`manyfit verify` has --where)",
         )
         return None
     codes: Rows = np.array([*(code_of[text] for text in found.classes), -1], dtype=np.int64)[found.values]

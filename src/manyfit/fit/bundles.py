@@ -1,7 +1,7 @@
 """
 Bundles: one fitted model in one file, with a manifest, that reading alone never runs code from.
 
-An archive (see `manyfit.fit.archives`) of `manifest.json` and the parts of the model: `model.skops`, where its
+A zip file (see `manyfit.fit.layout`) of `manifest.json` and the parts of the model: `model.skops`, where its
 boosters stand apart as `booster-N.ubj` (XGBoost) or `booster-N.txt` (LightGBM); or, only where it was asked for
 by name, `model.joblib`, which is a pickle. A bundle is known by the SHA-256 of its bytes: equal fits give equal
 bytes.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manyfit.fit import archives
+from manyfit.fit import layout
 from manyfit.fit.boosters import LIGHTGBM, UBJ, BoosterPart, check_library, put_back, taken_out
 from manyfit.fit.manifests import FORMAT, trained_from
 from manyfit.fit.models import dump_model, foreign_types, model_of
@@ -24,7 +24,7 @@ from manyfit.model.errors import NotFound, Refused, told
 from manyfit.model.keys import CandidateKey, CellKey, canonical_json, task_key
 from manyfit.model.sweep import ModelFormat, Problem
 
-MANIFEST, SKOPS, JOBLIB = archives.MANIFEST, "model.skops", "model.joblib"
+MANIFEST, SKOPS, JOBLIB = layout.MANIFEST, "model.skops", "model.joblib"
 MAX_MANIFEST = 2**26
 """Bytes of a manifest at most: a million columns, about."""
 
@@ -75,7 +75,7 @@ def pack(estimator: Any, manifest: Mapping[str, Any], format: ModelFormat = Mode
     ]
     trusted = format is ModelFormat.SKOPS and not foreign
     model = {"format": format.value, "trusted": trusted, "foreign_types": foreign, "parts": listed}
-    content = archives.write_archive({MANIFEST: canonical_json({**manifest, "model": model}), **parts})
+    content = layout.write_entries({MANIFEST: canonical_json({**manifest, "model": model}), **parts})
     return Packed(content=content, model=model)
 
 
@@ -100,8 +100,8 @@ def read_file(path: Path) -> bytes:
     """Return the bytes of the bundle at *path*. Raises `NotFound`, and `Refused` for what is too large."""
     try:
         n_bytes = path.stat().st_size
-        if n_bytes > archives.MAX_BYTES:
-            raise Refused(f"{path} has {n_bytes:,} bytes; a bundle has at most {archives.MAX_BYTES:,}")
+        if n_bytes > layout.MAX_BYTES:
+            raise Refused(f"{path} has {n_bytes:,} bytes; a bundle has at most {layout.MAX_BYTES:,}")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {path}") from error
@@ -120,7 +120,7 @@ def open_bundle(content: bytes, shown: str, *, sha256: str | None = None) -> Bun
     found = _sha256(content)
     if sha256 is not None and found != sha256:
         raise Refused(f"{shown} does not match its checksum {sha256[:12]}; it was changed after it was kept")
-    entries = archives.read_archive(content, shown)
+    entries = layout.read_entries(content, shown)
     manifest = _manifest(entries, shown)
     parts = {name: body for name, body in entries.items() if name != MANIFEST}
     try:

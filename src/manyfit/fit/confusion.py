@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.int64]
 Vector = NDArray[np.float64]
 
+CLASS_METRICS = ("precision", "recall", "f1", "specificity")
+"""Metrics of one class against the others."""
+
 
 def confusion_matrix(y: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int) -> Matrix:
     """Return counts by true class (rows) and predicted class (columns); classes are codes from 0."""
@@ -43,6 +46,27 @@ def _share(part: NDArray[np.integer], whole: NDArray[np.integer]) -> Vector:
     out = np.zeros(len(part))
     np.divide(part, whole, out=out, where=whole > 0)
     return out
+
+
+def class_shares(matrix: Matrix) -> list[tuple[int, int, dict[str, float | None]]]:
+    """
+    Return for each class against the others how often it is true, how often it is predicted, and `CLASS_METRICS`.
+
+    A share of nothing is None. Recall is also called sensitivity.
+    """
+    total = int(matrix.sum())
+    found = []
+    for code in range(len(matrix)):
+        hits, true, predicted = int(matrix[code, code]), int(matrix[code].sum()), int(matrix[:, code].sum())
+        shares = {
+            "precision": (hits, predicted),
+            "recall": (hits, true),
+            "f1": (2 * hits, true + predicted),
+            "specificity": (total - true - predicted + hits, total - true),
+        }
+        values = {name: part / whole if whole else None for name, (part, whole) in shares.items()}
+        found.append((true, predicted, values))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,14 @@ class Keeper:
         self, estimator: Any, *, data: Rows, rows: Selection, candidate: Candidate, cell: Cell, scores: Scores
     ) -> bundles.Packed:
         """Return the bundle of a model fitted on *rows*. Raises as `bundles.pack` does."""
-        manifest = manifest_of(
+        manifest = self.manifest(data=data, rows=rows, candidate=candidate, cell=cell, scores=scores)
+        return bundles.pack(estimator, manifest, self.spec.keep.format)
+
+    def manifest(
+        self, *, data: Rows, rows: Selection, candidate: Candidate, cell: Cell, scores: Scores
+    ) -> dict[str, Any]:
+        """Return what describes a model fitted on *rows*."""
+        return manifest_of(
             spec=self.spec,
             data=data,
             candidate=candidate,
@@ -49,7 +56,6 @@ class Keeper:
             environment=self.environment,
             scores=scores,
         )
-        return bundles.pack(estimator, manifest, self.spec.keep.format)
 
 
 def reference_to(packed: bundles.Packed) -> dict[str, Any]:

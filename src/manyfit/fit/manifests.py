@@ -67,6 +67,7 @@ def _table(spec: SweepSpec, data: Rows, features: str) -> dict[str, Any]:
 def trained_from(manifest: Mapping[str, Any], estimator: Any) -> Trained:
     """Return *estimator* with what *manifest* says of it. Raises `Refused` for a manifest that is not whole."""
     try:
+        _check_tables(manifest)
         return Trained(
             estimator=estimator,
             problem=Problem(manifest["problem"]),
@@ -78,6 +79,21 @@ def trained_from(manifest: Mapping[str, Any], estimator: Any) -> Trained:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"the manifest of the model is not whole: {type(error).__name__}: {error}") from error
+
+
+def _check_tables(manifest: Mapping[str, Any]) -> None:
+    for name in ("candidate", "cell", "data", "environment", "scores", "table"):
+        if not isinstance(manifest.get(name, {}), Mapping):
+            raise ValueError(f'"{name}" is no table')
+    for patterns in manifest.get("table", {}).values():
+        _texts(patterns)
+    candidate = manifest.get("candidate", {})
+    _texts([candidate.get(name, "") for name in ("pipeline", "features", "variant")])
+    steps = candidate.get("steps", [])
+    if not isinstance(steps, list) or not all(
+        isinstance(part, Mapping) for part in (*steps, candidate.get("shown", {}))
+    ):
+        raise ValueError("the steps or the parameters of the candidate are none")
 
 
 def schema_in(manifest: Mapping[str, Any]) -> FeatureSchema:

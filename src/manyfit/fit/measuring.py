@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from manyfit.fit.confusion import confusion_matrix
+from manyfit.fit.confusion import class_shares, confusion_matrix
 from manyfit.fit.responses import KeptResponses, Responses
 from manyfit.fit.scoring import Scoring, category_view
 from manyfit.fit.trained import Trained
@@ -31,9 +31,6 @@ from manyfit.report.paired import (
     sums_of_losses,
     sums_of_numbers,
 )
-
-CLASS_METRICS = ("precision", "recall", "f1", "specificity")
-"""Metrics of one class against the others."""
 
 PAIRED_METRICS: Mapping[Problem, tuple[str, ...]] = {
     Problem.CLASSIFICATION: (*OF_CLASSES, *OF_CHANCES),
@@ -59,7 +56,8 @@ class Answered:
         self.trained = trained
         self.sample = sample
         X = trained.matrix(sample.frame, by_name=True)
-        self._arrays = Responses(trained.estimator, X, len(trained.classes)).arrays()
+        with trained.naming_gaps(X):
+            self._arrays = Responses(trained.estimator, X, len(trained.classes)).arrays()
 
     @property
     def predicted(self) -> NDArray[Any]:
@@ -88,18 +86,10 @@ class Answered:
         """Return `CLASS_METRICS` of each class, by the name that is shown; a share of nothing is None."""
         trained = self.trained
         matrix = confusion_matrix(self.sample.y, self.predicted, len(trained.classes))
-        total = int(matrix.sum())
-        found = {}
-        for code, text in enumerate(trained.classes):
-            hits, true, told = int(matrix[code, code]), int(matrix[code].sum()), int(matrix[:, code].sum())
-            scores = {
-                "precision": _share(hits, told),
-                "recall": _share(hits, true),
-                "f1": _share(2 * hits, true + told),
-                "specificity": _share(total - true - told + hits, total - true),
-            }
-            found[trained.labels.get(text, text)] = Part(n_rows=true, scores=scores)
-        return found
+        return {
+            trained.labels.get(text, text): Part(n_rows=n_true, scores=scores)
+            for text, (n_true, _, scores) in zip(trained.classes, class_shares(matrix), strict=True)
+        }
 
     def by_group(self, metrics: Sequence[str]) -> dict[str, Part]:
         """Return *metrics* on the rows of each group, in the order of their names."""
@@ -118,10 +108,6 @@ class Answered:
         if chances is None:
             return None
         return expected_calibration_error(chances, y, bins=bins), float(brier_by_row(chances, y).mean())
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def gain_over(gate: ChampionGate, own: Answered, champion: Answered) -> Gain | Discordant | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manyfit.fit.archives import is_bundle
+from manyfit.fit.layout import is_bundle
 from manyfit.fit.skops_files import canonical, check_size
 from manyfit.model.errors import NotFound, Refused, told
 

@@ -1,6 +1,7 @@
 """A fitted model with all that predicting on a new table needs: its features, its classes, their names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyfit.model.errors import SchemaMismatch
+from manyfit.model.errors import SchemaMismatch, UserError
 from manyfit.model.schema import FeatureSchema
 from manyfit.model.sweep import Problem
 
@@ -19,6 +20,9 @@ PREDICTED, CONFIDENCE, PROBABILITY = "predicted", "confidence", "p:"
 """Columns of predictions: the class or number, the probability of that class, that of each class by its text."""
 
 BY_NAME = "To take the features by their names and leave other columns alone: --by-name, in Python by_name=True."
+
+MOST_NAMED = 5
+"""Columns that a message names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,9 @@ class Trained:
         found = schema_of(frame, self.schema, None if by_name else self.manifest.get("table"))
         texts = [f"{name} ({frame[name].dtype})" for name in self.schema.names if _is_other(frame, name)]
         if differences := [*self.schema.difference(found), *(f"no numbers: {text}" for text in texts)]:
-            raise SchemaMismatch(differences, "" if by_name else BY_NAME)
+            named = schema_of(frame, self.schema)
+            helps = not (by_name or texts or self.schema.difference(named))
+            raise SchemaMismatch(differences, BY_NAME if helps else "")
         return _matrix(frame, self.schema.names)
 
     def check(self, schema: FeatureSchema) -> None:
@@ -69,6 +75,29 @@ class Trained:
 
     def answer(self, X: NDArray[np.float64]) -> "pl.DataFrame":
         """Return what `predict` does, for the rows of a matrix that `matrix` made."""
+        with self.naming_gaps(X):
+            return self._answer(X)
+
+    @contextmanager
+    def naming_gaps(self, X: NDArray[np.float64]) -> Iterator[None]:
+        """Raise `UserError` for what the model says of rows of *X* that have no value where it needs one."""
+        try:
+            yield
+        except ValueError as exc:
+            missing = ~np.isfinite(X)
+            if not missing.any():
+                raise
+            count = len(np.unique(np.nonzero(missing)[0]))
+            names = [f'"{self.schema.names[place]}"' for place in np.unique(np.nonzero(missing)[1])]
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            what = "missing or infinite values in" if np.isinf(X).any() else "no value in"
+            said = next(iter(str(exc).splitlines()), type(exc).__name__).rstrip(".")
+            raise UserError(
+                f"{count} of {len(X)} rows have {what} {', '.join(names[:MOST_NAMED])}{more}, and the model does"
+                f" not take that ({said}); leave these rows out, or fit with an imputer as the first step"
+            ) from exc
+
+    def _answer(self, X: NDArray[np.float64]) -> "pl.DataFrame":
         import polars as pl
 
         if self.problem is Problem.REGRESSION:

@@ -38,9 +38,10 @@ class Setting:
 
 
 def answers_of(trained: Trained, frame: pl.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return what a model answers for the rows of *frame*, by method. Raises `SchemaMismatch`."""
+    """Return what a model answers for the rows of *frame*, by method. Raises `SchemaMismatch`, `UserError`."""
     X = trained.matrix(frame, by_name=True)
-    return Responses(trained.estimator, X, len(trained.classes)).arrays()
+    with trained.naming_gaps(X):
+        return Responses(trained.estimator, X, len(trained.classes)).arrays()
 
 
 def joined(parts: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
@@ -107,27 +108,11 @@ def figures(
 
 
 def _shares(matrix: confusion.Matrix, names: Sequence[str], what: str) -> list[dict[str, Any]]:
-    """Return the shares of each class or category; recall is also called sensitivity."""
-    total = int(matrix.sum())
-    rows = []
-    for code, name in enumerate(names):
-        hits, true, predicted = int(matrix[code, code]), int(matrix[code].sum()), int(matrix[:, code].sum())
-        rows.append(
-            {
-                what: name,
-                "support": true,
-                "n_predicted": predicted,
-                "precision": _share(hits, predicted),
-                "recall": _share(hits, true),
-                "f1": _share(2 * hits, true + predicted),
-                "specificity": _share(total - true - predicted + hits, total - true),
-            }
-        )
-    return rows
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+    """Return the shares of each class or category as JSON values."""
+    return [
+        {what: name, "support": true, "n_predicted": predicted, **shares}
+        for name, (true, predicted, shares) in zip(names, confusion.class_shares(matrix), strict=True)
+    ]
 
 
 def _by_name(groups: Sequence[str | None]) -> Callable[[str | None], tuple[bool, float, str]]:

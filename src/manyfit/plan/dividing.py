@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from manyfit.plan.sharing import Begun, Bundle, Sharing, begin
+from manyfit.plan.sharing import Begun, Cohort, Sharing, begin
 from manyfit.plan.table import TaskTable
 
 CHEAP = 1.1
-"""A bundle is divided when its parts together cost at most this many times the whole."""
+"""A cohort is divided when its parts together cost at most this many times the whole."""
 DEAR = 1.5
 """What a division may cost at most that keeps workers from waiting for the last one."""
 IDLE = 1.02
@@ -39,7 +39,7 @@ class Piece:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """
-    Limits of pieces: predicted seconds, unless one bundle alone is longer, and tasks in any case.
+    Limits of pieces: predicted seconds, unless one cohort alone is longer, and tasks in any case.
 
     Of a table with `n_rows` the last third is divided more finely, so that workers end together.
     """
@@ -66,45 +66,45 @@ class Divider:
     def pieces(self, bounds: Bounds) -> Iterator[Piece]:
         """Yield all rows of the table as pieces, within bounds that depend on how many are done."""
         filling = _Filling(self, bounds)
-        for bundle in self.sharing.bundles(self.table):
-            if self.sharing.all_groups[bundle.group].rule is None:
-                yield from filling.take_alone(bundle)
+        for cohort in self.sharing.cohorts(self.table):
+            if self.sharing.all_groups[cohort.group].rule is None:
+                yield from filling.take_alone(cohort)
             else:
-                yield from filling.take(bundle, self._parts(bundle, filling.seconds_for(bundle), bounds.n_tasks))
+                yield from filling.take(cohort, self._parts(cohort, filling.seconds_for(cohort), bounds.n_tasks))
         if filling.rows:
             yield filling.emptied()
 
     def _parts(
-        self, bundle: Bundle, most_seconds: float, most_tasks: int
+        self, cohort: Cohort, most_seconds: float, most_tasks: int
     ) -> Iterator[tuple[Sequence[int], float]]:
         """
-        Yield the bundle as a whole, or in the parts that it has to be divided into.
+        Yield the cohort as a whole, or in the parts that it has to be divided into.
 
         With each come its predicted seconds, the steps before it not counted.
         """
-        stage = self.sharing.chain_seconds(bundle.stage, bundle.n_train)
-        whole = self.sharing.seconds(self.table, bundle)
-        least = -(-len(bundle.rows) // most_tasks)
+        stage = self.sharing.chain_seconds(cohort.stage, cohort.n_train)
+        whole = self.sharing.seconds(self.table, cohort)
+        least = -(-len(cohort.rows) // most_tasks)
         if stage + whole <= most_seconds and least == 1:
-            yield bundle.rows, whole
+            yield cohort.rows, whole
             return
-        for n_parts in _falling(min(len(bundle.rows), int((stage + whole) / most_seconds) + 1), least):
-            parts = self._bundle_in_parts(bundle, n_parts)
+        for n_parts in _falling(min(len(cohort.rows), int((stage + whole) / most_seconds) + 1), least):
+            parts = self._cohort_in_parts(cohort, n_parts)
             seconds = sum(cost for _, cost in parts) + len(parts) * stage
             if n_parts <= least or seconds <= CHEAP * (stage + whole):
                 yield from parts
                 return
 
-    def _bundle_in_parts(self, bundle: Bundle, n_parts: int) -> list[tuple[Sequence[int], float]]:
+    def _cohort_in_parts(self, cohort: Cohort, n_parts: int) -> list[tuple[Sequence[int], float]]:
         """
-        Return a bundle in parts of about equal stand-alone seconds, and the predicted seconds of each.
+        Return a cohort in parts of about equal stand-alone seconds, and the predicted seconds of each.
 
         It is divided by the length of its fits or in the order of the plan, whichever costs less.
         """
         found = []
-        for rows in (bundle.rows, sorted(bundle.rows)):
+        for rows in (cohort.rows, sorted(cohort.rows)):
             parts = self._slices(rows, n_parts)
-            costs = [self.sharing.seconds(self.table, replace(bundle, rows=part)) for part in parts]
+            costs = [self.sharing.seconds(self.table, replace(cohort, rows=part)) for part in parts]
             found.append(list(zip(parts, costs, strict=True)))
         return min(found, key=lambda parts: sum(cost for _, cost in parts))
 
@@ -122,10 +122,10 @@ class Divider:
     def seconds(self, rows: Sequence[int]) -> float:
         """Return the predicted seconds of these rows as one piece."""
         total, begun, cell = 0.0, None, -1
-        for bundle in self.sharing.bundles(self.table, rows):
-            if bundle.cell != cell:
-                begun, cell = begin(self.sharing, bundle, self.table), bundle.cell
-            total += self.sharing.seconds(self.table, bundle) + (begun.add(bundle.stage) if begun else 0.0)
+        for cohort in self.sharing.cohorts(self.table, rows):
+            if cohort.cell != cell:
+                begun, cell = begin(self.sharing, cohort, self.table), cohort.cell
+            total += self.sharing.seconds(self.table, cohort) + (begun.add(cohort.stage) if begun else 0.0)
         return total
 
     def _slices(self, rows: Sequence[int], n_parts: int) -> list[Sequence[int]]:
@@ -160,49 +160,49 @@ class _Filling:
     _cell: int = -1
     _begun: Begun | None = None
 
-    def seconds_for(self, bundle: Bundle) -> float:
-        """Return how long a piece may be in which the steps before *bundle* are a small part of the whole."""
-        stage = self.divider.sharing.chain_seconds(bundle.stage, bundle.n_train)
+    def seconds_for(self, cohort: Cohort) -> float:
+        """Return how long a piece may be in which the steps before *cohort* are a small part of the whole."""
+        stage = self.divider.sharing.chain_seconds(cohort.stage, cohort.n_train)
         return max(self.bounds.seconds_at(self.done), stage / (CHEAP - 1))
 
-    def take(self, bundle: Bundle, parts: Iterable[tuple[Sequence[int], float]]) -> Iterator[Piece]:
-        """Add parts of a bundle, and yield what is full."""
+    def take(self, cohort: Cohort, parts: Iterable[tuple[Sequence[int], float]]) -> Iterator[Piece]:
+        """Add parts of a cohort, and yield what is full."""
         for rows, seconds in parts:
-            if self.rows and not self._has_room(bundle, len(rows), seconds):
+            if self.rows and not self._has_room(cohort, len(rows), seconds):
                 yield self.emptied()
-            self._begin(bundle)
+            self._begin(cohort)
             self.rows.extend(rows)
             self.seconds += seconds
             self.done += len(rows)
 
-    def take_alone(self, bundle: Bundle) -> Iterator[Piece]:
+    def take_alone(self, cohort: Cohort) -> Iterator[Piece]:
         """Add fits that share nothing but the steps before them, and yield what is full."""
-        own, candidates = self.divider.sharing.own[bundle.n_train], self.divider.table.candidates
-        stage = self.divider.sharing.chain_seconds(bundle.stage, bundle.n_train)
-        if self.rows and not self._has_room(bundle, 1, own[candidates[bundle.rows[0]]]):
+        own, candidates = self.divider.sharing.own[cohort.n_train], self.divider.table.candidates
+        stage = self.divider.sharing.chain_seconds(cohort.stage, cohort.n_train)
+        if self.rows and not self._has_room(cohort, 1, own[candidates[cohort.rows[0]]]):
             yield self.emptied()
-        self._begin(bundle)
-        for row in bundle.rows:
+        self._begin(cohort)
+        for row in cohort.rows:
             seconds = own[candidates[row]]
             most = max(self.bounds.seconds_at(self.done), stage / (CHEAP - 1))
             if self.rows and (self.seconds + seconds > most or len(self.rows) >= self.bounds.n_tasks):
                 yield self.emptied()
-                self._begin(bundle)
+                self._begin(cohort)
             self.rows.append(row)
             self.seconds += seconds
             self.done += 1
 
-    def _has_room(self, bundle: Bundle, n_rows: int, seconds: float) -> bool:
-        known = self._begun is not None and self._cell == bundle.cell and bundle.stage in self._begun.stages
-        stage = 0.0 if known else self.divider.sharing.chain_seconds(bundle.stage, bundle.n_train)
-        fits = self.seconds + stage + seconds <= self.seconds_for(bundle)
+    def _has_room(self, cohort: Cohort, n_rows: int, seconds: float) -> bool:
+        known = self._begun is not None and self._cell == cohort.cell and cohort.stage in self._begun.stages
+        stage = 0.0 if known else self.divider.sharing.chain_seconds(cohort.stage, cohort.n_train)
+        fits = self.seconds + stage + seconds <= self.seconds_for(cohort)
         return fits and len(self.rows) + n_rows <= self.bounds.n_tasks
 
-    def _begin(self, bundle: Bundle) -> None:
-        """Count the steps before *bundle*, unless this piece has them already."""
-        if self._begun is None or self._cell != bundle.cell:
-            self._begun, self._cell = begin(self.divider.sharing, bundle, self.divider.table), bundle.cell
-        self.seconds += self._begun.add(bundle.stage)
+    def _begin(self, cohort: Cohort) -> None:
+        """Count the steps before *cohort*, unless this piece has them already."""
+        if self._begun is None or self._cell != cohort.cell:
+            self._begun, self._cell = begin(self.divider.sharing, cohort, self.divider.table), cohort.cell
+        self.seconds += self._begun.add(cohort.stage)
 
     def emptied(self) -> Piece:
         made = Piece(pipeline=self.divider.pipeline, rows=self.rows, seconds=self.seconds)

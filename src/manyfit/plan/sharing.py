@@ -47,7 +47,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Cohort:
     """
     Tasks of one cell behind one stage that are computed together (or, in a group without a rule, each alone).
 
@@ -84,25 +84,25 @@ class Sharing:
     _known: dict[tuple[int, int, tuple[int, ...]], float] = field(default_factory=dict)
     _chains: dict[tuple[int, int], float] = field(default_factory=dict)
 
-    def bundles(self, table: TaskTable, rows: Sequence[int] | None = None) -> Iterator[Bundle]:
-        """Yield the bundles of *table*, or of these *rows* of it: cell by cell, what shares most side by side."""
+    def cohorts(self, table: TaskTable, rows: Sequence[int] | None = None) -> Iterator[Cohort]:
+        """Yield the cohorts of *table*, or of these *rows* of it: cell by cell, what shares most side by side."""
         cells, candidates = table.cells, table.candidates
         cell, mark, marks = -1, -1, array("Q")
         found: list[int] = []
         for row in self._ordered(table, range(len(table)) if rows is None else rows):
             if cells[row] != cell or marks[candidates[row]] != mark:
                 if found:
-                    yield self._bundle(cell, mark, found)
+                    yield self._cohort(cell, mark, found)
                 cell, found = cells[row], []
                 marks = self._marks_of(self.n_trains[cell])
                 mark = marks[candidates[row]]
             found.append(row)
         if found:
-            yield self._bundle(cell, mark, found)
+            yield self._cohort(cell, mark, found)
 
-    def _bundle(self, cell: int, mark: int, rows: Sequence[int]) -> Bundle:
+    def _cohort(self, cell: int, mark: int, rows: Sequence[int]) -> Cohort:
         stage, group = divmod(mark, len(self.all_groups))
-        return Bundle(cell=cell, n_train=self.n_trains[cell], stage=stage, group=group, rows=rows)
+        return Cohort(cell=cell, n_train=self.n_trains[cell], stage=stage, group=group, rows=rows)
 
     def _marks_of(self, n_train: int) -> "array[int]":
         """Return stage and group of each candidate as one number; groups without a rule are one."""
@@ -187,30 +187,30 @@ class Sharing:
 
     # -- predicted seconds ---------------------------------------------------------------------------
 
-    def alone_seconds(self, table: TaskTable, bundle: Bundle) -> float:
-        """Return the predicted seconds of the last steps of a bundle, each computed alone."""
-        own = self.own[bundle.n_train]
-        return sum(own[table.candidates[row]] for row in bundle.rows)
+    def alone_seconds(self, table: TaskTable, cohort: Cohort) -> float:
+        """Return the predicted seconds of the last steps of a cohort, each computed alone."""
+        own = self.own[cohort.n_train]
+        return sum(own[table.candidates[row]] for row in cohort.rows)
 
-    def seconds(self, table: TaskTable, bundle: Bundle) -> float:
-        """Return the predicted seconds of the last steps of a bundle, computed together if that is shorter."""
-        alone = self.alone_seconds(table, bundle)
-        rule = self.all_groups[bundle.group].rule
-        if rule is None or len(bundle.rows) < 2:
+    def seconds(self, table: TaskTable, cohort: Cohort) -> float:
+        """Return the predicted seconds of the last steps of a cohort, computed together if that is shorter."""
+        alone = self.alone_seconds(table, cohort)
+        rule = self.all_groups[cohort.group].rule
+        if rule is None or len(cohort.rows) < 2:
             return alone
-        key = (bundle.n_train, bundle.group, tuple(table.candidates[row] for row in bundle.rows))
+        key = (cohort.n_train, cohort.group, tuple(table.candidates[row] for row in cohort.rows))
         if key not in self._known:
-            self._known[key] = self._cost(rule, bundle, key[2])
+            self._known[key] = self._cost(rule, cohort, key[2])
         return min(alone, self._known[key])
 
-    def _cost(self, rule: Rule, bundle: Bundle, members: Sequence[int]) -> float:
-        own = self.own[bundle.n_train]
+    def _cost(self, rule: Rule, cohort: Cohort, members: Sequence[int]) -> float:
+        own = self.own[cohort.n_train]
         return shared_seconds(
             rule,
-            self.all_groups[bundle.group].path,
+            self.all_groups[cohort.group].path,
             [self.params(self.candidates[i].steps[-1]) for i in members],
             [own[i] for i in members],
-            self.costs.size(self.candidates[members[0]], bundle.n_train),
+            self.costs.size(self.candidates[members[0]], cohort.n_train),
         )
 
     def chain(self, stage: int) -> Iterator[int]:
@@ -283,10 +283,10 @@ class Begun:
         )
 
 
-def begin(sharing: Sharing, bundle: Bundle, table: TaskTable) -> Begun:
-    """Return that nothing is computed yet on the cell of *bundle*."""
-    first = sharing.candidates[table.candidates[bundle.rows[0]]]
-    return Begun(sharing, bundle.n_train, sharing.costs.size(first, bundle.n_train))
+def begin(sharing: Sharing, cohort: Cohort, table: TaskTable) -> Begun:
+    """Return that nothing is computed yet on the cell of *cohort*."""
+    first = sharing.candidates[table.candidates[cohort.rows[0]]]
+    return Begun(sharing, cohort.n_train, sharing.costs.size(first, cohort.n_train))
 
 
 def seeded(params: Params) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from manyfit.contracts.fusion import Rule
 from manyfit.plan.choosing import NO_RULE, NOT_WORTH
-from manyfit.plan.sharing import ALONE, Begun, Bundle, Sharing, begin
+from manyfit.plan.sharing import ALONE, Begun, Cohort, Sharing, begin
 from manyfit.plan.table import TaskTable
 
 SMALLER_PLAN = "this plan has none of the fits that it could share work with"
@@ -16,7 +16,7 @@ class Part:
     """
     Tasks of one pipeline whose steps of the class at `path` are computed in one way.
 
-    With `rule` they are computed together, in `n_bundles` bundles; else alone, for `reason`. `last` tells whether
+    With `rule` they are computed together, in `n_cohorts` cohorts; else alone, for `reason`. `last` tells whether
     the step is the last one: then `n_tasks` are tasks and `n_candidates` candidates. Else they count fits of
     different steps and these steps, and the seconds are part of those of `Steps`.
     """
@@ -26,7 +26,7 @@ class Part:
     rule: Rule | None = None
     reason: str = ""
     last: bool = True
-    n_bundles: int = 0
+    n_cohorts: int = 0
     n_tasks: int = 0
     n_candidates: int = 0
     alone_seconds: float = 0.0
@@ -85,7 +85,7 @@ _Key = tuple[str, str, str, bool]
 
 
 class _Counted:
-    """Counts the bundles of one pipeline."""
+    """Counts the cohorts of one pipeline."""
 
     def __init__(self, sharing: Sharing, pipeline: str, table: TaskTable) -> None:
         self._sharing = sharing
@@ -99,14 +99,14 @@ class _Counted:
     def count(self) -> None:
         begun: Begun | None = None
         cell = -1
-        for bundle in self._sharing.bundles(self._table):
-            if bundle.cell != cell:
+        for cohort in self._sharing.cohorts(self._table):
+            if cohort.cell != cell:
                 self._end(begun)
-                begun, cell = begin(self._sharing, bundle, self._table), bundle.cell
+                begun, cell = begin(self._sharing, cohort, self._table), cohort.cell
             if begun is not None:
-                begun.add(bundle.stage)
-            self._steps(bundle)
-            self._bundle(bundle)
+                begun.add(cohort.stage)
+            self._steps(cohort)
+            self._cohort(cohort)
         self._end(begun)
         self.steps.n_candidates = len(self._with_steps)
 
@@ -116,14 +116,14 @@ class _Counted:
             part.n_candidates = len(self._seen[key])
             yield part
 
-    def _steps(self, bundle: Bundle) -> None:
-        stages = [one for one in self._sharing.chain(bundle.stage) if self._sharing.all_stages[one].step]
+    def _steps(self, cohort: Cohort) -> None:
+        stages = [one for one in self._sharing.chain(cohort.stage) if self._sharing.all_stages[one].step]
         if stages:
-            n = len(bundle.rows)
+            n = len(cohort.rows)
             self.steps.n_tasks += n
-            self._with_steps.update(self._table.candidates[row] for row in bundle.rows)
+            self._with_steps.update(self._table.candidates[row] for row in cohort.rows)
             self.steps.n_alone += len(stages) * n
-            self.steps.alone_seconds += n * self._sharing.chain_seconds(bundle.stage, bundle.n_train)
+            self.steps.alone_seconds += n * self._sharing.chain_seconds(cohort.stage, cohort.n_train)
 
     def _end(self, begun: Begun | None) -> None:
         """Count the stages of a cell that is complete."""
@@ -133,7 +133,7 @@ class _Counted:
         self.steps.n_computed += sum(self._sharing.all_stages[one].step is not None for one in begun.stages)
         for (before, group), members in begun.together.items():
             part = self._stages(group, members, begun.n_train)
-            part.n_bundles += 1
+            part.n_cohorts += 1
             part.seconds += begun.paid[before, group]
         for one in begun.stages:
             group = self._sharing.all_stages[one].groups.get(begun.n_train, ALONE)
@@ -150,29 +150,29 @@ class _Counted:
         seen.update(members)
         return part
 
-    def _bundle(self, bundle: Bundle) -> None:
-        group = self._sharing.all_groups[bundle.group]
+    def _cohort(self, cohort: Cohort) -> None:
+        group = self._sharing.all_groups[cohort.group]
         if group.rule is None:
-            self._loose(bundle)
+            self._loose(cohort)
             return
         alone, seconds = (
-            self._sharing.alone_seconds(self._table, bundle),
-            self._sharing.seconds(self._table, bundle),
+            self._sharing.alone_seconds(self._table, cohort),
+            self._sharing.seconds(self._table, cohort),
         )
         if seconds < alone:
             part, seen = self._part(group.path, group.rule, "")
         else:
-            why = NOT_WORTH if len(bundle.rows) > 1 else SMALLER_PLAN
+            why = NOT_WORTH if len(cohort.rows) > 1 else SMALLER_PLAN
             part, seen = self._part(group.path, None, why)
-        part.n_bundles += 1
-        part.n_tasks += len(bundle.rows)
+        part.n_cohorts += 1
+        part.n_tasks += len(cohort.rows)
         part.alone_seconds += alone
         part.seconds += seconds
-        seen.update(self._table.candidates[row] for row in bundle.rows)
+        seen.update(self._table.candidates[row] for row in cohort.rows)
 
-    def _loose(self, bundle: Bundle) -> None:
-        grouped, own = self._sharing.grouped[bundle.n_train], self._sharing.own[bundle.n_train]
-        for row in bundle.rows:
+    def _loose(self, cohort: Cohort) -> None:
+        grouped, own = self._sharing.grouped[cohort.n_train], self._sharing.own[cohort.n_train]
+        for row in cohort.rows:
             candidate = self._table.candidates[row]
             part, seen = self._alone(grouped[candidate])
             part.n_tasks += 1

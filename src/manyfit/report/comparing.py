@@ -73,6 +73,7 @@ class Contest:
     scores: Mapping[str, Mapping[Division, float]]
     ratios: Mapping[Division, float]
     divided: bool
+    seed_divides: bool = True
     n_doubtful: int = 0
 
     @property
@@ -167,7 +168,8 @@ def _described(ranked: pl.DataFrame, results: Results) -> pl.DataFrame:
 def _contest(store: Store, results: Results, chosen: pl.DataFrame, metric: str, *, rises: bool) -> Contest:
     place = chosen.row(0, named=True)
     rows = _rows(results, chosen, f"{place['set']}_{metric}", place["set"])
-    if not _seed_divides(store, place["split"]):
+    seed_divides = _seed_divides(store, place["split"])
+    if not seed_divides:
         rows = rows.with_columns(pl.lit(0, dtype=pl.Int64).alias("seed"))
     divided = rows["fold"].is_not_null().any()
     means = rows.group_by("candidate_key", "fold", "seed").agg(pl.col("score", "ratio").mean())
@@ -188,6 +190,7 @@ def _contest(store: Store, results: Results, chosen: pl.DataFrame, metric: str, 
         scores=scores,
         ratios=_with_ratios(ratios),
         divided=bool(divided),
+        seed_divides=seed_divides,
         n_doubtful=int(rows["doubtful"].sum()),
     )
 
@@ -316,6 +319,13 @@ def compared(
     return [compare(contest, alpha=alpha, rope=rope) for contest in found]
 
 
+def _more(contest: Contest) -> str:
+    """Say what gives more pairs: seeds do only where they divide the rows."""
+    if contest.seed_divides:
+        return "more folds or more seeds give them"
+    return "more folds give them (the seed does not divide the rows here, so that more seeds do not)"
+
+
 def notes_on(comparison: Comparison) -> list[str]:
     """Return what a reader has to know about this comparison beside its numbers."""
     contest, says = comparison.contest, {pairing.says for pairing in comparison.pairings}
@@ -328,8 +338,7 @@ def notes_on(comparison: Comparison) -> list[str]:
     if Says.TOO_FEW in says:
         least = min(pairing.n_pairs for pairing in comparison.pairings)
         notes.append(
-            f"only {least} pairs of scores: too few to say anything; {FEWEST_CELLS} are needed, more folds or"
-            " more seeds give them"
+            f"only {least} pairs of scores: too few to say anything; {FEWEST_CELLS} are needed, {_more(contest)}"
         )
     if Says.NO_SPREAD in says:
         notes.append("no spread: the difference is the same in every fold, which no t-test can judge")

@@ -166,12 +166,16 @@ def _compared(gate: ChampionGate, found: Gain | Discordant | None) -> tuple[bool
         return found.p >= 1 - gate.confidence, f"p {found.p:.4f}", found.p, f"{counts}; {level}"
     excluded = gate.regression is Regression.EXCLUDED
     bound = found.low if excluded else found.high
-    shown = f"{found.gain:+.4f}, {'>=' if excluded else '<='} {bound:+.4f}"
+    shown = f"{_signed(found.gain)}, {'>=' if excluded else '<='} {_signed(bound)}"
     says = (
-        f"model {_number(found.model)}, champion {_number(found.champion)}, gain from {found.low:+.4f} to"
-        f" {found.high:+.4f}; {level}, {found.n_units:,} {'groups' if gate.by_group else 'rows'} resampled"
+        f"model {_number(found.model)}, champion {_number(found.champion)}, gain from {_signed(found.low)} to"
+        f" {_signed(found.high)}; {level}, {found.n_units:,} {'groups' if gate.by_group else 'rows'} resampled"
     )
     return bound >= -gate.margin - ROUNDING, shown, found.gain, says
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0: nothing lost is no loss, "-0.0000"
 
 
 def _latency(gates: Gates, facts: Facts) -> Iterator[Verdict]:

@@ -2,9 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from manyfit.contracts.accepted import AcceptedBlock
@@ -104,7 +106,7 @@ def _grouped(blocks: Iterable[AcceptedBlock]) -> Iterator[list[AcceptedBlock]]:
 def _chunk(blocks: Sequence[AcceptedBlock], tables: PlanTables, leave_out: frozenset[str]) -> Chunk:
     lines = b"".join(block.lines for block in blocks)
     score_shape, count_shape = _shapes(lines, "scores", "n_rows")
-    parsed = _parse(lines, _schema(score_shape, count_shape, leave_out))
+    parsed = _with_exact_texts(_parse(lines, _schema(score_shape, count_shape, leave_out)), lines)
     frame = pl.concat([parsed, _block_columns(blocks, parsed.height, tables)], how="horizontal")
     outside = (frame["index"] < 0) | (frame["index"] >= frame["_length"])
     if outside.any():
@@ -143,6 +145,39 @@ def _parse(lines: bytes, schema: Mapping[str, pl.DataType | type[pl.DataType]]) 
             f"accepted result lines cannot be read ({exc}); the writer was another version of manyfit, or broken"
         )
         raise StoreCorrupt(message) from exc
+
+
+def _with_exact_texts(frame: pl.DataFrame, lines: bytes) -> pl.DataFrame:
+    """
+    Return *frame* with its columns of JSON text as they stand in *lines*.
+
+    Polars does not escape again what it writes as text: a backslash, a line end or a quote in a name that a user
+    gave would make other JSON of it, or none.
+    """
+    if b"\\" not in lines:
+        return frame
+    escaped = {at: json.loads(line) for at, line in enumerate(lines.split(b"\n")) if b"\\" in line}
+    rows = np.arange(frame.height)
+    rows[list(escaped)] = frame.height + np.arange(len(escaped))
+    texts = [
+        pl.concat(
+            [frame[name], pl.Series(name, [write(one.get(name)) for one in escaped.values()], frame[name].dtype)]
+        )
+        for name, write in _WRITERS.items()
+        if name in frame.columns
+    ]
+    return frame.with_columns(text[rows] for text in texts)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {
+    "details": _text,
+    "artifacts": _text,
+    "warnings": lambda values: None if values is None else [_text(value) for value in values],
+}
 
 
 def _schema(

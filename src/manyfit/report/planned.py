@@ -16,9 +16,6 @@ from manyfit.model.keys import CandidateKey, CellKey, SegmentId, TaskKey, UnitId
 from manyfit.model.segment import Segment
 from manyfit.model.unit import root_of
 
-CANDIDATE_COLUMNS = ("candidate_key", "pipeline", "params", "features")
-CELL_COLUMNS = ("variant", "split", "fold", "held_out", "seed")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

@@ -1,6 +1,5 @@
 """Result tables, aggregated or raw, and their export to files."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from manyfit.report.aggregate import GROUP, aggregated
 from manyfit.report.frames import load_results, results_frame
 from manyfit.report.lines import COLUMNS
 from manyfit.report.planned import label_of
+from manyfit.report.whole import whole_file
 
 _FIRST = ("pipeline", "params", "split", "variant", "features", "n_done", "n_failed", "n_doubtful")
 _READ = {*GROUP, "key", "generation", "final", "pipeline", "features", "params", "outcome", "fused_by", "time_fit"}
@@ -89,21 +89,16 @@ def export(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> Path:
     write = WRITERS.get(path.suffix.lower())
     if write is None:
         raise UserError(f'results cannot be written as "{path.name}"; endings: {", ".join(WRITERS)}')
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(frame.lazy(), aside)
-        aside.replace(path)
-    except OSError as exc:
-        raise UserError(f"{path} cannot be written: {exc}") from exc
-    except pl.exceptions.PolarsError as exc:
-        if not _is_full(path.parent):
-            raise
-        # Polars has many words for a full disk, and none of them says so.
-        raise UserError(
-            f"{path} cannot be written: no space is left in {path.parent}; free some and repeat"
-        ) from exc
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside:
+        try:
+            write(frame.lazy(), aside)
+        except pl.exceptions.PolarsError as exc:
+            if not _is_full(path.parent):
+                raise
+            # Polars has many words for a full disk, and none of them says so.
+            raise UserError(
+                f"{path} cannot be written: no space is left in {path.parent}; free some and repeat"
+            ) from exc
     return path
 
 

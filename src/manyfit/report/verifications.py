@@ -65,9 +65,10 @@ class Verification:
 
     def plot(self, path: str | Path) -> Path:
         """Draw the gap of each model to a file (.png, .svg or .pdf). Raises `MissingExtra` without matplotlib."""
-        from manyfit.report.gap_plot import draw_gaps
+        from manyfit.report.plots.canvas import save
+        from manyfit.report.plots.verified import draw_verified
 
-        return draw_gaps(self.summary, Path(path))
+        return save(lambda: draw_verified(self.summary), Path(path))
 
     @property
     def _models(self) -> Sequence[Mapping[str, Any]]:
@@ -128,5 +129,6 @@ def headline(summary: Mapping[str, Any]) -> str:
     n_models = len(summary["models"])
     models = "1 model" if n_models == 1 else f"{n_models} models"
     upto = "up to " if len({model["n_rows"] for model in summary["models"]}) > 1 else ""
-    rows = f"{upto}{summary['n_rows']:,} rows of {summary['source']['shown']}"
+    noun = "row" if summary["n_rows"] == 1 else "rows"
+    rows = f"{upto}{summary['n_rows']:,} {noun} of {summary['source']['shown']}"
     return f"{models} on {rows} (sample {summary['sample']})"

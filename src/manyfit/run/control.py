@@ -22,7 +22,7 @@ from manyfit.model.keys import TaskKey
 from manyfit.model.lease import TaskMark
 from manyfit.model.mistake import did_you_mean
 from manyfit.model.segment import SegmentHeader
-from manyfit.model.sweep import MAX_PRIORITY, Limits
+from manyfit.model.sweep import MAX_PRIORITY, Limits, Models
 from manyfit.model.terms import Concurrency, Terms
 from manyfit.model.unit import Mode
 from manyfit.plan.difference import KnownTask
@@ -213,7 +213,9 @@ def retry(
     header = last_header(store)
     limits = multiplied(header.limits, memory_factor, time_factor)
     header = replace(header, limits=limits, supersedes={}, alone=alone)
-    return again(store, frozenset(keys), header, n_workers=n_workers, mode=Mode.FIT)
+    keeps_all = header.spec.get("keep", {}).get("models") == Models.ALL.value
+    mode = Mode.KEEP if keeps_all else Mode.FIT
+    return again(store, frozenset(keys), header, n_workers=n_workers, mode=mode)
 
 
 def multiplied(limits: Limits, memory_factor: float, time_factor: float) -> Limits:

@@ -47,7 +47,7 @@ def ending(snapshot: Snapshot, chain: ChainView, *, filtered: bool) -> Ending | 
 def _told_held(chain: ChainView) -> str:
     held = "; ".join(f"{name} ({why or 'paused by a person'})" for name, why in sorted(chain.held.items()))
     # A worker that paused a pipeline has said what to do; a person may have said anything.
-    next_step = "" if "manyfit resume" in held else "; see `manyfit failures`, go on with `manyfit resume`"
+    next_step = "" if "manyfit resume" in held else "; see `manyfit check`, go on with `manyfit resume`"
     return f"{Reason.HELD.value}: {held}{next_step}"
 
 

@@ -23,7 +23,7 @@ def check(
     ],
     rule: Annotated[
         list[str] | None,
-        typer.Option("--rule", metavar="NAME", show_default=False, help="Only this rule. Repeatable."),
+        typer.Option("--rule", metavar="NAME", show_default=False, help="Only this quality rule. Repeatable."),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:

@@ -163,11 +163,12 @@ def _compare(
 
 
 def _draw(out: "Output", ranking: "Ranking", plot: Path | None) -> None:
-    from manyfit.report.rank_plot import draw
+    from manyfit.report.plots.canvas import save
+    from manyfit.report.plots.ranks import draw_ranks
 
     if plot is None:
         return
-    draw(ranking, plot)
+    save(lambda: draw_ranks(ranking), plot)
     out.line(f"\nwrote {plot}")
 
 

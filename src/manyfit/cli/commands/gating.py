@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 
 USUAL_RULES = "gates.toml"
 
-ModelArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        show_default=False,
-        help="A bundle (knn.model), or a sweep (its file, folder, name or URL) for its best model.",
-    ),
-]
 RulesOption = Annotated[Path, typer.Option("--rules", metavar="FILE", help="The gates.")]
 ChampionOption = Annotated[
     str | None,
@@ -43,7 +35,9 @@ DataOption = Annotated[
 ]
 SetOption = Annotated[
     str | None,
-    typer.Option("--set", metavar="NAME", show_default=False, help="The held-out set; else as the rules say."),
+    typer.Option(
+        "--set", metavar="NAME", show_default=False, help="The held-out set; else that of the rules file."
+    ),
 ]
 TaskOption = Annotated[
     str | None,
@@ -68,13 +62,10 @@ MarkdownOption = Annotated[
     ),
 ]
 InitOption = Annotated[bool, typer.Option("--init", help="Write an example of the rules file, and do no more.")]
-TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Load models whose files could run any program when they are loaded.")
-]
 
 
 def gate(
-    model: ModelArgument = "",
+    model: options.ModelArgument = "",
     rules: RulesOption = Path(USUAL_RULES),
     champion: ChampionOption = None,
     data: DataOption = None,
@@ -85,7 +76,7 @@ def gate(
     split: SplitOption = None,
     markdown: MarkdownOption = None,
     init: InitOption = False,
-    trust: TrustOption = False,
+    trust: options.TrustOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """

@@ -175,14 +175,7 @@ def _exact(value: float | None) -> str:
 
 
 def predict(
-    sweep: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            show_default=False,
-            help="A bundle (knn.model), or a sweep (its file, folder, name or URL) for its best model.",
-        ),
-    ],
+    model: options.ModelArgument,
     data: Annotated[
         str, typer.Argument(metavar="DATA", show_default=False, help="A table: .csv, .parquet, .arrow, .npz, ...")
     ],
@@ -208,9 +201,7 @@ def predict(
     by_name: Annotated[
         bool, typer.Option("--by-name", help="Take features by name: their order and other columns do not matter.")
     ] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Load a model that can run code: only from people you trust.")
-    ] = False,
+    trust: options.TrustOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """
@@ -224,7 +215,7 @@ def predict(
     from manyfit.cli.output import Output
 
     out = Output(as_json=as_json)
-    trained = load(sweep, task, trust=trust)
+    trained = load(model, task, trust=trust)
     found = predict_table(trained, data, index=index, by_name=by_name)
     if to is not None:
         from manyfit.report.results import export

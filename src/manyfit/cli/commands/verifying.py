@@ -72,9 +72,6 @@ RowsOption = Annotated[
         help="Write a row for each prediction: .csv, .parquet, .json or .ndjson.",
     ),
 ]
-TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Load kept models with types that are not of known libraries.")
-]
 ListOption = Annotated[bool, typer.Option("--list", help="List the verifications that are stored.")]
 ShowOption = Annotated[
     str, typer.Option("--show", metavar="ID", show_default=False, help="Show a stored verification again.")
@@ -97,7 +94,7 @@ def verify(
     keep_seen: SeenOption = False,
     plot: PlotOption = None,
     to: RowsOption = None,
-    trust: TrustOption = False,
+    trust: options.TrustOption = False,
     listing: ListOption = False,
     show: ShowOption = "",
     as_json: options.JsonOption = False,
@@ -143,7 +140,7 @@ def verify(
 def _check_paths(plot: Path | None, to: Path | None) -> None:
     """Refuse files that cannot be written before anything is computed for them."""
     from manyfit.model.errors import UserError
-    from manyfit.report.gap_plot import check_path
+    from manyfit.report.plots.canvas import check_path
     from manyfit.report.results import WRITERS
 
     if plot is not None:

@@ -22,14 +22,15 @@ def made_whole(folder: Path) -> Iterator[Path]:
     Yield a folder to write into; on success it takes the place of *folder*, which is there whole or not at all.
 
     An earlier export in *folder* is replaced. Raises `Refused` where *folder* holds anything that no export
-    wrote, and leaves all as it was on any error. What a killed call left aside is removed by the next.
+    wrote, and `UserError` where it cannot be written; leaves all as it was on any error. What a killed call
+    left aside is removed by the next.
     """
     folder = Path(os.path.abspath(folder))
     _make(folder.parent)
     with _only_here(folder.parent):
         _tidy(folder)
         _require_own(folder)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+        aside = _beside(folder)
         try:
             aside.chmod(0o777 & ~_umask())
             yield aside
@@ -44,6 +45,13 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise UserError(f"{folder} cannot be made: {exc}") from exc
+
+
+def _beside(folder: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+    except OSError as exc:
+        raise UserError(f"{folder} cannot be written: {exc.strerror or exc}; export to another folder") from exc
 
 
 @contextlib.contextmanager

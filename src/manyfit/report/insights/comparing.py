@@ -1,9 +1,7 @@
 """Scores beside other things: fit time, and the same metric on other sets."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -114,9 +112,3 @@ def timings(results: pl.LazyFrame) -> list[Timing]:
 def _sum(name: str) -> pl.Expr:
     # Sorted, so that the sum does not depend on the order of the rows.
     return pl.col(name).drop_nulls().sort().cum_sum().last().fill_null(0.0)
-
-
-def gap_rows(standing: Standing, leaders: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[float | None]]]:
-    """Return pipeline, parameters and the scores on the ranking set and on each other set, of *leaders*."""
-    columns = ["score", *(f"{name}_{standing.metric}" for name in other_sets(standing))]
-    return [(row["pipeline"], row["params"], [row[column] for column in columns]) for row in leaders]

@@ -2,12 +2,17 @@
 
 import io
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from manyfit.model.errors import MissingExtra
+from manyfit.model.errors import MissingExtra, UserError
+from manyfit.report.plots.labels import quiet
+from manyfit.report.whole import write_whole
+
+ENDINGS = (".png", ".svg", ".pdf")
+"""Of files with one plot."""
 
 INK, MUTED, RULE = "#1b1c1f", "#5b6069", "#d7d9de"
 """Colours of texts, of texts beside them, and of lines behind the data; a page gives them its own."""
@@ -23,6 +28,13 @@ SEQUENTIAL = "cividis"
 
 MOST_MARKS = 1500
 """With more marks than this a layer is drawn as pixels, also in SVG."""
+
+_TELLING: Mapping[str, Sequence[str]] = {
+    "png": ("Software",),
+    "svg": ("Date", "Creator"),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+}
+"""What files would tell of when and with what they were drawn."""
 
 _STYLE: Mapping[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -52,6 +64,7 @@ _STYLE: Mapping[str, Any] = {
     "figure.facecolor": "none",
     "savefig.facecolor": "none",
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,
     "svg.id": None,
     "figure.constrained_layout.h_pad": 0.06,
     "figure.constrained_layout.w_pad": 0.06,
@@ -82,12 +95,18 @@ def styled(salt: str = "manyfit") -> Iterator[None]:
 
 def canvas(width: float, height: float, *, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
     """Return a figure of *width* x *height* inches and its axes, an array of rows x columns."""
+    figure = blank(width, height, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def blank(width: float, height: float, *, layout: Literal["constrained"] | None = None) -> Any:
+    """Return a figure of *width* x *height* inches with nothing on it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+    return figure
 
 
 def svg_of(figure: Any, name: str) -> str:
@@ -108,8 +127,27 @@ def svg_of(figure: Any, name: str) -> str:
 
 
 def file_of(figure: Any, ending: str) -> bytes:
-    """Return *figure* as the bytes of a PNG or SVG file, on white."""
+    """Return *figure* as the bytes of a PNG, SVG or PDF file, on white."""
     return _saved(figure, ending, "manyfit", facecolor=PAPER)
+
+
+def check_path(path: Path) -> None:
+    """Raise `UserError` for an ending that no plot has."""
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f'a plot cannot be written as "{path.name}"; endings: {", ".join(ENDINGS)}')
+
+
+def save(draw: Callable[[], Any], path: Path) -> Path:
+    """
+    Write the figure that *draw* returns to *path*, complete or not at all, and return the path.
+
+    Raises `MissingExtra` without matplotlib, `UserError` for an ending that is not in `ENDINGS` and for a place
+    that cannot be written.
+    """
+    check_path(path)
+    with styled():
+        write_whole(path, file_of(draw(), path.suffix.lower()[1:]))
+    return path
 
 
 def _svg(figure: Any, name: str) -> str:
@@ -118,7 +156,7 @@ def _svg(figure: Any, name: str) -> str:
 
     out, before = io.StringIO(), figure.canvas
     try:
-        with styled(name), _quiet():
+        with styled(name), quiet():
             svg: Any = FigureCanvasSVG(figure)
             svg.print_svg(out, metadata={"Date": None, "Creator": None})
     finally:
@@ -126,19 +164,10 @@ def _svg(figure: Any, name: str) -> str:
     return out.getvalue()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let names have characters that the font lacks: they are drawn as boxes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
-        warnings.filterwarnings("ignore", message=".*constrained_layout.*")
-        yield
-
-
 def _saved(figure: Any, ending: str, salt: str, **options: Any) -> bytes:
     out = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
-    with styled(salt), _quiet():
+    metadata = dict.fromkeys(_TELLING[ending])
+    with styled(salt), quiet():
         figure.savefig(out, format=ending, dpi=150, metadata=metadata, **options)
     return out.getvalue()
 

@@ -4,7 +4,8 @@ import itertools
 import math
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 LINE, MOST_LINES = 18, 3
@@ -68,7 +69,8 @@ def put_names(
 ) -> None:
     """Label the places *offset*, 1 + *offset*, ... of one *axis* ("x" or "y") with *names*; see `settle`."""
     which = axes.xaxis if axis == "x" else axes.yaxis
-    which.set_ticks([place + offset for place in range(len(names))], [one_line(name, longest) for name in names])
+    places = [place + offset for place in range(len(names))]
+    which.set_ticks(places, [wrapped(one_line(name, longest), longest // 2 + 1, 2) for name in names])
     which.set_tick_params(length=0)
 
 
@@ -76,8 +78,14 @@ def settle(figure: Any) -> None:
     """
     Wrap, turn and shrink the tick labels of every axis of *figure* until no two of one axis overlap.
 
-    The layout of *figure* is fixed from then on.
+    A figure that is too small for its labels grows. Its layout is fixed from then on. Characters that the font
+    lacks are boxes, without a warning.
     """
+    with quiet():
+        _settle(figure)
+
+
+def _settle(figure: Any) -> None:
     for _ in range(_LOOKS):
         _lay_out(figure)
         changed = [_settle_x(figure, axes) | _settle_y(figure, axes) for axes in figure.axes if axes.get_visible()]
@@ -85,10 +93,24 @@ def settle(figure: Any) -> None:
             break
     else:
         _lay_out(figure)
+    _grow(figure)
     figure.set_layout_engine("none")
 
 
-_LOOKS = 3
+def _grow(figure: Any) -> None:
+    """Make *figure* larger by what sticks out of it, and lay it out again, until nothing does."""
+    for _ in range(_LOOKS):
+        box = figure.get_tightbbox(figure.canvas.get_renderer())
+        width, height = figure.get_size_inches()
+        more = [max(0.0, -box.x0) + max(0.0, box.x1 - width), max(0.0, -box.y0) + max(0.0, box.y1 - height)]
+        if max(more) <= _SLACK_INCHES:
+            break
+        figure.set_size_inches(width + more[0] + _MARGIN_INCHES, height + more[1] + _MARGIN_INCHES)
+        _lay_out(figure)
+
+
+_SLACK_INCHES, _MARGIN_INCHES = 0.01, 0.1
+_LOOKS = 4
 """Labels that changed their size change the layout, which may let others overlap."""
 
 
@@ -174,7 +196,13 @@ def _few(most: int) -> Any:
 
 
 def _lay_out(figure: Any) -> None:
+    figure.get_layout_engine().execute(figure)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let names have characters that the font lacks, and figures be too small at first, without warnings."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
         warnings.filterwarnings("ignore", message=".*constrained_layout.*")
-        figure.get_layout_engine().execute(figure)
+        yield

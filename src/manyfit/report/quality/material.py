@@ -68,6 +68,16 @@ class Material:
         return tasks.filter(~pl.Series(gone, dtype=pl.Boolean))
 
     @cached_property
+    def guessing(self) -> frozenset[str]:
+        """Names of the pipelines that are meant to guess: all of their candidates are scikit-learn's dummies."""
+        last = {
+            (candidate.pipeline, candidate.steps[-1].use.startswith("sklearn.dummy:"))
+            for segment in segments_of(self.store)
+            for candidate in self.store.segment(segment).candidates
+        }
+        return frozenset(name for name, is_dummy in last if is_dummy and (name, False) not in last)
+
+    @cached_property
     def missing(self) -> pl.DataFrame:
         """Rows of `planned` that have no result."""
         return self.planned.join(self.results.select(TASK), on=TASK, how="anti", nulls_equal=True)

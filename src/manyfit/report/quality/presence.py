@@ -55,25 +55,22 @@ def failed_tasks(material: Material) -> Iterator[Found]:
     """Tasks that failed for good."""
     failed = pl.col("outcome") != "succeeded"
     for name, frame in by_pipeline(material.results):
-        wrong = frame.filter(failed)
-        if wrong.height:
-            yield Found(
-                text=f"{wrong.height:,} of {counted(frame.height, 'fit')} of {name} failed",
-                n_found=wrong.height,
-                n_looked_at=frame.height,
-                pipeline=name,
-                examples=examples_of(wrong),
-            )
+        yield from found_in(frame, frame.filter(failed), name, "failed")
 
 
 def missing_scores(material: Material) -> Iterator[Found]:
-    """Tasks that succeeded on a set and have no score there to rank by."""
-    yield from _nulls(material, [pair for pair in material.scores if pair[1] == material.rank_by])
+    """Tasks that succeeded on a set and have no score there to rank by; training rows never rank."""
+    yield from _nulls(material, [pair for pair in material.scores if _ranks(material, pair)])
 
 
 def undefined_scores(material: Material) -> Iterator[Found]:
-    """The same for the other metrics."""
-    yield from _nulls(material, [pair for pair in material.scores if pair[1] != material.rank_by])
+    """The same for the other metrics, and for training rows."""
+    yield from _nulls(material, [pair for pair in material.scores if not _ranks(material, pair)])
+
+
+def _ranks(material: Material, score: tuple[str, str]) -> bool:
+    part, metric = score
+    return part != "train" and metric == material.rank_by
 
 
 def _nulls(material: Material, pairs: Sequence[tuple[str, str]]) -> Iterator[Found]:
@@ -83,15 +80,7 @@ def _nulls(material: Material, pairs: Sequence[tuple[str, str]]) -> Iterator[Fou
                 continue
             scored = frame.filter(pl.col(f"n_{part}").is_not_null())
             without = scored.filter(pl.col(f"{part}_{metric}").is_null())
-            if without.height:
-                yield Found(
-                    text=f"{without.height:,} of {counted(scored.height, 'fit')} of {name}"
-                    f" have no {metric} on {part}",
-                    n_found=without.height,
-                    n_looked_at=scored.height,
-                    pipeline=name,
-                    examples=examples_of(without),
-                )
+            yield from found_in(scored, without, name, f"have no {metric} on {part}")
 
 
 def mixed_versions(material: Material) -> Iterator[Found]:
@@ -159,6 +148,18 @@ def by_pipeline(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield each pipeline in *frame* with its rows, by name."""
     for name in sorted(frame["pipeline"].unique().to_list()):
         yield name, frame.filter(pl.col("pipeline") == name)
+
+
+def found_in(fits: pl.DataFrame, wrong: pl.DataFrame, pipeline: str, says: str) -> Iterator[Found]:
+    """Yield that *wrong* ones of the *fits* of a pipeline did what *says* says; nothing where there are none."""
+    if wrong.height:
+        yield Found(
+            text=f"{wrong.height:,} of {counted(fits.height, 'fit')} of {pipeline} {says}",
+            n_found=wrong.height,
+            n_looked_at=fits.height,
+            pipeline=pipeline,
+            examples=examples_of(wrong),
+        )
 
 
 def examples_of(frame: pl.DataFrame) -> list[str]:

@@ -43,7 +43,8 @@ _ALL = (
         name="undefined-scores",
         severity=Severity.NOTE,
         meaning="fits without a score of another metric: it is not defined there, as ROC AUC on one class is not",
-        do='leave the metric out, or use folds in which every class occurs (`kind = "stratified"`)',
+        do="leave the metric out where a model has no probabilities; else use folds in which every class occurs"
+        ' (`kind = "stratified"`)',
         look=presence.undefined_scores,
     ),
     QualityRule(

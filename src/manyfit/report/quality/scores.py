@@ -109,7 +109,7 @@ def perfect_scores(material: Material) -> Iterator[Found]:
 
 
 def chance_scores(material: Material) -> Iterator[Found]:
-    """Pipelines whose best candidate is no better than guessing."""
+    """Pipelines whose best candidate is no better than guessing, but for those that are meant to guess."""
     metrics = {metric for _, metric in material.scores}
     asked = (*(one for one in GUESSED if one == material.rank_by), *GUESSED)
     metric = next((one for one in asked if one in metrics), "")
@@ -118,6 +118,8 @@ def chance_scores(material: Material) -> Iterator[Found]:
         if column not in material.done.columns or not material.done[column].is_not_null().any():
             continue
         for name, frame in by_pipeline(material.done.filter(pl.col(column).is_not_null())):
+            if name in material.guessing:
+                continue
             chance = _chance(material, metric, part, name)
             best = frame.group_by("candidate_key", "variant", "split").agg(pl.col(column).mean())[column].max()
             if chance is not None and isinstance(best, float) and best <= chance + MARGIN:

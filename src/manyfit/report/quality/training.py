@@ -7,7 +7,7 @@ import polars as pl
 
 from manyfit.report.quality import shapes
 from manyfit.report.quality.material import TASK, Material
-from manyfit.report.quality.presence import by_pipeline, examples_of
+from manyfit.report.quality.presence import by_pipeline, examples_of, found_in
 from manyfit.report.quality.remark import Found, counted
 
 SHARE_WARNED = 0.5
@@ -23,14 +23,7 @@ def diverged_fits(material: Material) -> Iterator[Found]:
     wrong = _keys_with(material, shapes.diverged) | _absurd(material)
     for name, frame in by_pipeline(material.done):
         mine = frame.filter(pl.col("key").is_in(list(wrong)))
-        if mine.height:
-            yield Found(
-                text=f"{mine.height:,} of {counted(frame.height, 'fit')} of {name} diverged",
-                n_found=mine.height,
-                n_looked_at=frame.height,
-                pipeline=name,
-                examples=examples_of(mine),
-            )
+        yield from found_in(frame, mine, name, "diverged")
 
 
 def _absurd(material: Material) -> set[str]:
@@ -45,14 +38,7 @@ def flat_series(material: Material) -> Iterator[Found]:
     wrong = _keys_with(material, shapes.flat)
     for name, frame in by_pipeline(material.done):
         mine = frame.filter(pl.col("key").is_in(list(wrong)))
-        if mine.height:
-            yield Found(
-                text=f"the loss never changed in {mine.height:,} of {counted(frame.height, 'fit')} of {name}",
-                n_found=mine.height,
-                n_looked_at=frame.height,
-                pipeline=name,
-                examples=examples_of(mine),
-            )
+        yield from found_in(frame, mine, name, "have a loss that never changed")
 
 
 def _keys_with(material: Material, wrong: Callable[[str, shapes.Values], bool]) -> set[str]:
@@ -84,14 +70,7 @@ def missing_series(material: Material) -> Iterator[Found]:
     for name, frame in by_pipeline(having):
         mine = material.done.filter(pl.col("pipeline") == name)
         without = mine.join(frame.select("key"), on="key", how="anti")
-        if without.height:
-            yield Found(
-                text=f"{without.height:,} of {counted(mine.height, 'fit')} of {name} have no series, others have",
-                n_found=without.height,
-                n_looked_at=mine.height,
-                pipeline=name,
-                examples=examples_of(without),
-            )
+        yield from found_in(mine, without, name, "have no series, others have")
 
 
 def not_converged(material: Material) -> Iterator[Found]:
@@ -112,10 +91,4 @@ def _warned(material: Material, meant: Callable[[str], bool], share: float, what
     for name, frame in by_pipeline(material.results):
         mine = frame.filter(pl.col("key").is_in(list(keys)))
         if mine.height > share * frame.height:
-            yield Found(
-                text=f"{mine.height:,} of {counted(frame.height, 'fit')} of {name} {what}",
-                n_found=mine.height,
-                n_looked_at=frame.height,
-                pipeline=name,
-                examples=examples_of(mine),
-            )
+            yield from found_in(frame, mine, name, what)

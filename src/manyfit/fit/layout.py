@@ -1,10 +1,10 @@
 """
-Archives with one layout: the same entries are the same bytes, and nothing else is an archive.
+The one layout of a bundle: the same entries are the same bytes, and nothing else is a bundle.
 
-An archive is a zip file of stored entries, so that any zip program opens it, with the entries in order of
+It is a zip file of stored entries, so that any zip program opens it, with the entries in order of
 their names behind the first and every field that has no meaning here at a fixed value. Reading one means to
 write its entries again and compare: comments, links, hidden or repeated entries, bytes before or after
-the archive and whatever else a zip file may have make it another file, and another file is refused.
+the zip file and whatever else one may have make it another file, and another file is refused.
 """
 
 import io
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from manyfit.model.errors import Refused
 
 MAX_BYTES = 2**32 - 2**20
-"""Bytes of an archive at most; more would need another layout."""
+"""Bytes of a bundle at most; more would need another layout."""
 
 MAX_ENTRIES = 10_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
@@ -34,9 +34,9 @@ def is_bundle(content: bytes) -> bool:
     return content[:4] == _LOCAL and content[30 : 30 + len(MANIFEST)] == MANIFEST.encode()
 
 
-def write_archive(entries: Mapping[str, bytes]) -> bytes:
+def write_entries(entries: Mapping[str, bytes]) -> bytes:
     """
-    Return an archive of *entries*, the first one first and the others by name.
+    Return a bundle of *entries*, the first one first and the others by name.
 
     Raises ValueError for a name that is none, and `Refused` for more than `MAX_BYTES`.
     """
@@ -46,7 +46,7 @@ def write_archive(entries: Mapping[str, bytes]) -> bytes:
         raise ValueError(f"{wrong[0]!r} is no name of an entry")
     size = sum(len(content) + 2 * (len(name) + 64) for name, content in entries.items())
     if size > MAX_BYTES or len(ordered) > MAX_ENTRIES:
-        raise Refused(f"{size:,} bytes in {len(ordered)} entries are more than an archive holds ({MAX_BYTES:,})")
+        raise Refused(f"{size:,} bytes in {len(ordered)} entries are more than a bundle holds ({MAX_BYTES:,})")
     return _laid_out([(name.encode(), entries[name]) for name in ordered])
 
 
@@ -62,12 +62,12 @@ def _laid_out(entries: list[tuple[bytes, bytes]]) -> bytes:
     return bytes(body + directory + end)
 
 
-def read_archive(content: bytes, shown: str) -> dict[str, bytes]:
+def read_entries(content: bytes, shown: str) -> dict[str, bytes]:
     """
-    Return the entries of the archive *content*, which messages call *shown*.
+    Return the entries of the bundle *content*, which messages call *shown*.
 
-    Never takes more memory than a few times the archive itself. Raises `Refused` for anything that
-    `write_archive` would not have written like this.
+    Never takes more memory than a few times the bundle itself. Raises `Refused` for anything that
+    `write_entries` would not have written like this.
     """
     if len(content) > MAX_BYTES:
         raise Refused(f"{shown} has {len(content):,} bytes; a bundle has at most {MAX_BYTES:,}")
@@ -78,7 +78,7 @@ def read_archive(content: bytes, shown: str) -> dict[str, bytes]:
                 entries[info.filename] = archive.read(info)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
         raise Refused(f"{shown} is no bundle: {error}") from error
-    if not entries or write_archive(entries) != content:
+    if not entries or write_entries(entries) != content:
         raise Refused(f"{shown} is no bundle as manyfit writes it: somebody changed or packed it in another way")
     return entries
 

@@ -1,54 +1,25 @@
 """The critical-difference diagram: mean ranks on a line, with bars that join those not shown to differ."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manyfit.model.errors import MissingExtra, UserError
+from manyfit.report.plots.canvas import blank
 from manyfit.report.ranking import Ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-ENDINGS = (".png", ".svg", ".pdf")
 ROW, BAR, TOP = 0.30, 0.16, 0.85
 """Inches: between names, between bars, and above the axis."""
-AXIS_WIDTH, LETTER, LEAST_MARGIN = 4.6, 0.085, 0.9
+AXIS_WIDTH, LETTER, LEAST_MARGIN = 4.6, 0.077, 0.9
 """Inches: of the axis, of a letter of a name, and beside the axis at least."""
 
 
-def draw(ranking: Ranking, path: Path) -> Path:
+def draw_ranks(ranking: Ranking) -> Any:
     """
-    Draw *ranking* after Demsar (2006), figure 1, and return the path.
+    Return a figure of *ranking* after Demsar (2006), figure 1.
 
-    The best names stand on the left, from the top; each has a line of its own, so that no two meet. Raises
-    `UserError` for an ending that is not in `ENDINGS` and a file that cannot be written, `MissingExtra` without
-    matplotlib.
+    The best names stand on the left, from the top; each has a line of its own, so that no two meet.
     """
-    if path.suffix.lower() not in ENDINGS:
-        raise UserError(f'no plot can be written as "{path.name}"; endings: {", ".join(ENDINGS)}')
-    matplotlib = _matplotlib()
-    with matplotlib.rc_context({"svg.hashsalt": "manyfit", "font.size": 10, "pdf.fonttype": 42}):
-        figure = _figure(ranking)
-        try:
-            figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
-        except OSError as exc:
-            raise UserError(f"{path} cannot be written: {exc}") from exc
-    return path
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib as found
-        import matplotlib.figure
-    except ImportError as exc:
-        raise MissingExtra("plots need matplotlib; install it with: pip install 'manyfit[plots]'") from exc
-    return found
-
-
-def _figure(ranking: Ranking) -> "Figure":
-    from matplotlib.figure import Figure
-
     n = len(ranking.names)
     n_left = (n + 1) // 2
     bars = BAR * (len(ranking.groups) + 1)
@@ -56,7 +27,7 @@ def _figure(ranking: Ranking) -> "Figure":
         max([LEAST_MARGIN, *(LETTER * len(_label(ranking, at)) + 0.45 for at in side)]) for side in _sides(n)
     ]
     width, height = sum(margins) + AXIS_WIDTH, TOP + bars + ROW * n_left + 0.15
-    figure = Figure(figsize=(width, height))
+    figure = blank(width, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(-margins[0], AXIS_WIDTH + margins[1])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from manyfit.model.errors import UserError
-from manyfit.report.rank_plot import _figure, draw
+from manyfit.report.plots.canvas import save, styled
+from manyfit.report.plots.ranks import draw_ranks
 from manyfit.report.ranking import Ranking
 from manyfit.report.statistics import alike, critical_difference, friedman
 
@@ -37,7 +38,8 @@ def test_no_text_covers_another_or_leaves_the_page(names: tuple[str, ...]) -> No
     """The boxes of all texts are apart from each other and inside of the figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = _figure(ranking_of(names))
+    with styled():
+        figure = draw_ranks(ranking_of(names))
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
     assert len(boxes) > len(names)
@@ -50,14 +52,14 @@ def test_no_text_covers_another_or_leaves_the_page(names: tuple[str, ...]) -> No
         assert not any(box.overlaps(other) for other in boxes[at + 1 :])
 
 
-@pytest.mark.parametrize("ending", ["svg", "png"])
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
 def test_the_same_ranking_is_the_same_file(tmp_path: Path, ending: str) -> None:
     """A plot has no date and no random names in it."""
-    files = [draw(ranking_of(("a", "b", "c")), tmp_path / f"{n}.{ending}") for n in (1, 2)]
+    files = [save(lambda: draw_ranks(ranking_of(("a", "b", "c"))), tmp_path / f"{n}.{ending}") for n in (1, 2)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_other_endings_are_refused(tmp_path: Path) -> None:
     """An ending that no plot has is refused with those that there are."""
     with pytest.raises(UserError, match=r"\.png"):
-        draw(ranking_of(("a", "b")), tmp_path / "ranks.doc")
+        save(lambda: draw_ranks(ranking_of(("a", "b"))), tmp_path / "ranks.doc")
