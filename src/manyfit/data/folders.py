@@ -12,6 +12,8 @@ from typing import Any
 import platformdirs
 
 FORMAT = 2
+"""Grows with every change of what reading, shaping or converting a table computes: older folders are made again."""
+
 MANIFEST = "manifest.json"
 
 
