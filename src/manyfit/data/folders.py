@@ -12,7 +12,7 @@ from typing import Any
 import platformdirs
 
 FORMAT = 2
-"""Grows with every change of what reading, shaping or converting a table computes: older folders are made again."""
+"""Grows with every change of what reading, shaping or converting computes: older folders are made again."""
 
 MANIFEST = "manifest.json"
 
