@@ -117,3 +117,13 @@ def test_one_class_is_refused():
     """There is nothing to tell apart in rows of one class."""
     with pytest.raises(ValueError, match="one class only"):
         GbtClassifier().fit([[0.0], [1.0]], [1, 1])
+
+
+@needs("xgboost")
+def test_other_models_keep_their_voice():
+    """What xgboost warns of in a later fit of the same process is not silenced."""
+    from xgboost import get_config
+
+    before = get_config()
+    GbtClassifier(library="xgboost", n_estimators=2).fit([[0.0], [1.0]] * 5, [0, 1] * 5)
+    assert get_config() == before

@@ -287,10 +287,11 @@ def _grow_xgboost(model: Any, task: _Task) -> Any:
         "max_bin": model.max_bins,
         "nthread": model.n_jobs or 1,
         "seed": _seed(model),
-        "verbosity": 0,
     }
-    table = xgboost.DMatrix(task.X, label=task.y, weight=task.weight, nthread=model.n_jobs or 1)
-    return xgboost.train(params, table, num_boost_round=model.n_estimators)
+    # as a parameter it would silence whatever is fitted later in this process
+    with xgboost.config_context(verbosity=0):
+        table = xgboost.DMatrix(task.X, label=task.y, weight=task.weight, nthread=model.n_jobs or 1)
+        return xgboost.train(params, table, num_boost_round=model.n_estimators)
 
 
 _LIBRARIES = {"lightgbm": _grow_lightgbm, "xgboost": _grow_xgboost}

@@ -38,7 +38,7 @@ class TestSvmSmo(FusionSuite):
         ),
         Sample(
             path="sklearn.svm:SVC",
-            grid={"C": [2.0, 5.0], "class_weight": [None, "balanced"]},
+            grid={"C": [10.0, 20.0], "class_weight": [None, "balanced"]},
             params={"decision_function_shape": "ovo", "tol": 1e-5, "kernel": "linear"},
         ),
     )

@@ -28,9 +28,13 @@ def made_whole(folder: Path) -> Iterator[Path]:
     folder = Path(os.path.abspath(folder))
     _make(folder.parent)
     with _only_here(folder.parent):
-        _tidy(folder)
-        _require_own(folder)
-        aside = _beside(folder)
+        try:
+            _tidy(folder)
+            _require_own(folder)
+            aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+        except OSError as exc:
+            said = exc.strerror or exc
+            raise UserError(f"{folder} cannot be written: {said}; export to another folder") from exc
         try:
             aside.chmod(0o777 & ~_umask())
             yield aside
@@ -45,13 +49,6 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise UserError(f"{folder} cannot be made: {exc}") from exc
-
-
-def _beside(folder: Path) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-    except OSError as exc:
-        raise UserError(f"{folder} cannot be written: {exc.strerror or exc}; export to another folder") from exc
 
 
 @contextlib.contextmanager
