@@ -156,6 +156,7 @@ def disturbed(dsn, disturb, n_workers, n_units, n_tasks, look_every=1):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_server_is_killed_in_the_middle_of_work(postgres, dsn):
     """`-m immediate`, again and again: workers wait, find out what their last transaction did, and go on."""
     seed, n_kills = random.Random(5), []
@@ -166,7 +167,7 @@ def test_the_server_is_killed_in_the_middle_of_work(postgres, dsn):
             n_kills.append(time.monotonic())
             postgres.restart()
 
-    disturbed(dsn, kill, 4, 900, 2)
+    disturbed(dsn, kill, 4, 900, 2, look_every=5)
 
     assert len(n_kills) >= 2
 
