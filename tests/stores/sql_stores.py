@@ -3,7 +3,9 @@
 import collections
 import json
 import os
+import sys
 import time
+import traceback
 
 from tests.stores.crashes import A
 
@@ -72,18 +74,33 @@ def drain(store, worker, seconds=500):
 
 
 def contend(open_store, n_workers, watch=lambda: None):
-    """Let processes drain a sweep, *watch* meanwhile; return the exit codes counted."""
+    """
+    Let processes drain a sweep; return the exit codes counted.
+
+    *watch* is called again and again once each of them has opened the store: a handle waits for a server
+    that went away, but nobody opens a store on a server that is not there.
+    """
+    has_opened, tell = os.pipe()
     pids = []
     for number in range(n_workers):
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                drain(open_store(), WorkerId(f"w{number}"))
+                store = open_store()
+                os.write(tell, b".")
+                drain(store, WorkerId(f"w{number}"))
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(code)
         pids.append(pid)
+    os.close(tell)
+    for _ in pids:
+        os.read(has_opened, 1)  # nothing, if those that are left have ended
+    os.close(has_opened)
     codes = collections.Counter()
     for pid in pids:
         while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:

@@ -210,6 +210,32 @@ def test_kills_and_ended_connections_for_minutes(postgres, dsn, figure):
     figure("PostgreSQL: connections ended under 8 workers", sum(ended), "every task accepted once")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is not yet accepting connections",
+    ],
+)
+def test_opening_waits_for_a_server_that_starts(dsn, opened, monkeypatch, said):
+    """What libpq says of a server that recovers has no SQLSTATE: it is told by its text, any other is an error."""
+    opened()
+    real, refused = PostgresDatabase._connect, [said, said]
+
+    def refuse(self):
+        if refused:
+            raise psycopg.OperationalError(refused.pop())
+        return real(self)
+
+    monkeypatch.setattr(PostgresDatabase, "_connect", refuse)
+    open_postgres(dsn).close()
+    assert not refused
+
+    refused.append("FATAL:  the database system is shutting down for good")
+    with pytest.raises(StoreError, match="cannot be reached"):
+        open_postgres(dsn)
+
+
 def test_a_server_that_stays_away_is_reported(postgres, opened, monkeypatch):
     """After a bounded time, with what to do; once it is back the same handle goes on."""
     store = opened()

@@ -46,6 +46,7 @@ _OF_CONNECTION: Mapping[str, str] = {
 }
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
 _STARTING = "57P03"
+_STARTING_TEXTS = ("starting up", "not yet accepting connections")
 _GONE = frozenset(("57P01", "57P02", _STARTING, "57P05", "25P03"))
 """What the server says when it ends a connection: it stops, crashed, starts, or waited too long."""
 
@@ -54,6 +55,11 @@ _GONE = frozenset(("57P01", "57P02", _STARTING, "57P05", "25P03"))
 def _translated(statement: str) -> str:
     """Return *statement* with the placeholders of this driver."""
     return statement.replace("?", "%s")
+
+
+def _is_starting(error: psycopg.Error) -> bool:
+    """Whether the server is there and takes connections soon; libpq gives no SQLSTATE for a refused connection."""
+    return error.sqlstate == _STARTING or any(text in str(error) for text in _STARTING_TEXTS)
 
 
 class PostgresDatabase:
@@ -163,8 +169,7 @@ class PostgresDatabase:
             try:
                 return self._connect()
             except psycopg.Error as error:
-                starting = error.sqlstate == _STARTING or "starting up" in str(error)
-                if not starting or self._monotonic() >= give_up_at:
+                if not _is_starting(error) or self._monotonic() >= give_up_at:
                     raise self._unreachable(error) from error
                 time.sleep(_LONGEST_WAIT / 4)
 
