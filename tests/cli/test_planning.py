@@ -45,6 +45,7 @@ def test_init_guesses_the_columns_of_a_table(here: Any) -> None:
         "source": "voices.csv",
         "target": "label",
         "group": "speaker",
+        "encoded": [],
         "problem": "classification",
     }
     text = Path("sweep.toml").read_text()
@@ -52,6 +53,19 @@ def test_init_guesses_the_columns_of_a_table(here: Any) -> None:
     assert 'exclude = ["id"]' in text
     assert 'kind = "group", n = 4' in text
     here("plan", "sweep.toml")
+
+
+def test_init_makes_features_of_texts(here: Any) -> None:
+    """Texts with few values become columns; those with many are named, and left out."""
+    rows = [f"{i % 7}.5,{'red' if i % 3 else 'blue'},note {i},{'ab'[i % 2]}" for i in range(40)]
+    write("width,colour,remark,label\n" + "\n".join(rows), "things.csv")
+    said = here("init", "things.csv").out
+    assert "texts that become a column for each value: colour" in said
+    assert "texts with too many values to be features: remark" in said
+    assert 'onehot = ["colour"]' in Path("sweep.toml").read_text()
+    planned = " ".join(here("plan", "sweep.toml").out.split())
+    assert '"remark (text)"' in planned
+    assert "colour (text)" not in planned
 
 
 def test_init_sees_a_regression(here: Any) -> None:

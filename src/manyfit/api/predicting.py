@@ -25,7 +25,13 @@ def predict_table(
     `confidence` and `p:<class>`, with the names of the classes that `data.labels` gives. Raises `UserError`
     for a file that cannot be read, `SchemaMismatch` for other features.
     """
-    frame = table_like(trained, source)
+    return predict_frame(trained, table_like(trained, source), index=index, by_name=by_name)
+
+
+def predict_frame(
+    trained: Trained, frame: "pl.DataFrame", *, index: str | None = None, by_name: bool = False
+) -> "pl.DataFrame":
+    """Return what `predict_table` does, for a table that `table_like` read."""
     found = shown(trained, trained.predict(frame, by_name=by_name))
     carried = _index(trained, frame, index)
     if carried is None:
@@ -95,4 +101,13 @@ def counts_of(found: "pl.DataFrame") -> Mapping[str, int]:
     return dict(zip(counts[PREDICTED].to_list(), counts["count"].to_list(), strict=True))
 
 
-__all__ = ["CONFIDENCE", "PREDICTED", "PROBABILITY", "counts_of", "predict_table", "shown", "table_like"]
+__all__ = [
+    "CONFIDENCE",
+    "PREDICTED",
+    "PROBABILITY",
+    "counts_of",
+    "predict_frame",
+    "predict_table",
+    "shown",
+    "table_like",
+]

@@ -14,6 +14,8 @@ _GROUPS = ("group", "subject", "speaker", "patient", "participant", "session", "
 _IDS = ("id", "index", "row", "uuid", "unnamed: 0", "")
 MOST_CLASSES = 50
 """A whole-number column with more values than this is predicted as a quantity."""
+MOST_VALUES = 20
+"""A column of texts with more values than this is left to the user."""
 FOLDS = 5
 
 
@@ -27,6 +29,7 @@ class Found:
     target: str | None = None
     group: str | None = None
     left_out: tuple[str, ...] = ()
+    encoded: tuple[str, ...] = ()
     missing: bool = False
     folds: int = FOLDS
     guesses: tuple[str, ...] = field(default=())
@@ -74,6 +77,9 @@ def _look_at(frame: "pl.DataFrame", source: str, name: str, wanted: str | None) 
     guesses += [f'group "{group}": rows of one group stay together'] if group else []
     guesses += [f"left out of the features: {', '.join(ids)}"] if ids else []
     features = frame.drop(target, *ids, *([group] if group else []))
+    few, many = _texts(features)
+    guesses += [f"texts that become a column for each value: {', '.join(few)}"] if few else []
+    guesses += [f"texts with too many values to be features: {', '.join(many)}"] if many else []
     return Found(
         source=source,
         name=name,
@@ -81,10 +87,19 @@ def _look_at(frame: "pl.DataFrame", source: str, name: str, wanted: str | None) 
         target=target,
         group=group,
         left_out=ids,
+        encoded=few,
         missing=any(features.null_count().row(0)),
         folds=_folds(frame, target, group, problem),
         guesses=tuple(guesses),
     )
+
+
+def _texts(features: "pl.DataFrame") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns of texts with few values, and those with many."""
+    texts = [column for column in features.iter_columns() if str(column.dtype) in ("String", "Categorical")]
+    counts = {column.name: column.drop_nulls().n_unique() for column in texts if column.null_count() < len(column)}
+    few = tuple(name for name, count in counts.items() if count <= MOST_VALUES)
+    return few, tuple(name for name in counts if name not in few)
 
 
 def _target(frame: "pl.DataFrame", wanted: str | None) -> str:
@@ -157,6 +172,12 @@ def _data(found: Found) -> str:
         lines.append(f"target = {json.dumps(found.target)}")
     if found.group is not None:
         lines.append(f"group  = {json.dumps(found.group)}  # its rows are never on both sides of a split")
+    if found.encoded:
+        lines += [
+            "",
+            "[data.encode]",
+            f"onehot = {json.dumps(list(found.encoded))}  # texts become a column of 0 and 1 for each value",
+        ]
     if found.left_out:
         lines += [
             "",

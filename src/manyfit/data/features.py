@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from manyfit.data.ahead import ends_column
 from manyfit.data.arrays import Column
+from manyfit.data.encoded_names import encoded_columns
 from manyfit.data.findings import Findings, some
 from manyfit.data.sources import TARGET
 from manyfit.model.mistake import did_you_mean
@@ -81,7 +82,8 @@ def _check_exact(column: Column, roles: Mapping[str, str], key: str, findings: F
         findings.mistake(key, f'"{column.name}" is the target and cannot be a feature')
     elif not column.numeric:
         kind = "an empty" if column.empty else f"a {column.kind}"
-        findings.mistake(key, f'"{column.name}" is {kind} column; features are numbers: encode it first')
+        advice = f'with [data.encode] onehot = ["{column.name}"] its features are "{column.name}=*"'
+        findings.mistake(key, f'"{column.name}" is {kind} column; features are numbers; {advice}')
 
 
 def feature_warnings(
@@ -89,13 +91,15 @@ def feature_warnings(
 ) -> list[str]:
     """Return warnings about columns that are no features though no role says so, and about gaps."""
     roles = roles_of(spec, metadata)
+    encoded = encoded_columns(spec.data.encode, columns)
     texts = [
         f"{name} ({column.shown_kind})"
         for name, column in columns.items()
-        if not column.numeric and name not in roles
+        if not column.numeric and name not in roles and name not in encoded
     ]
     used = [name for name in columns if any(name in names for names in chosen.values())]
-    warnings = [f"left out, since features are numbers: {some(texts, 5)}"] if texts else []
+    advice = "[data.encode] makes numbers of texts"
+    warnings = [f"left out, since features are numbers: {some(texts, 5)}; {advice}"] if texts else []
     for what, gaps in (
         ("missing", {name: columns[name].n_missing for name in used}),
         ("infinite", {name: columns[name].n_infinite for name in used}),

@@ -1,5 +1,5 @@
 """
-The shape of a table: what `[data.windows]` and `[data.lags]` make of it after reading and joining.
+The shape of a table: what `[data.windows]`, `[data.lags]` and `[data.encode]` make of it once it is read.
 
 A shaping is part of the source, so that the cache and the notes keep tables of different shapes apart.
 A further shape is one field of `Shaping`, one part of `shape_grid` where it is a factor, and one function
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from manyfit.data.findings import Findings
 from manyfit.model.keys import content_key
-from manyfit.model.sweep import DataSpec, LagsSpec, WindowsSpec
+from manyfit.model.sweep import DataSpec, EncodeSpec, LagsSpec, WindowsSpec
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,6 +34,7 @@ class Shaping:
 
     windows: WindowsSpec | None = None
     lags: LagsSpec | None = None
+    encode: EncodeSpec | None = None
     target: str = DEFAULT_TARGET
     index: str | None = None
     group: str | None = None
@@ -41,14 +42,19 @@ class Shaping:
 
     def any(self) -> bool:
         """Whether anything is done at all."""
-        return self.windows is not None or self.lags is not None
+        return any(part is not None for part in (self.windows, self.lags, self.encode))
 
     @property
     def key(self) -> str:
         """The key of everything that decides the shape."""
         windows = None if self.windows is None else asdict(self.windows) | {"mixed": self.windows.mixed.value}
-        lags = [asdict(self.lags)] if self.lags else []
-        return content_key([windows, self.target, self.index, self.group, self.time, *lags])
+        further = [asdict(part) for part in (self.lags, self.encode) if part is not None]
+        return content_key([windows, self.target, self.index, self.group, self.time, *further])
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The columns that are there for another reason than to be features."""
+        return tuple(name for name in (self.target, self.index, self.group, self.time) if name is not None)
 
 
 def shaping_of(data: DataSpec, params: Mapping[str, Any]) -> Shaping:
@@ -59,6 +65,7 @@ def shaping_of(data: DataSpec, params: Mapping[str, Any]) -> Shaping:
     return Shaping(
         windows=windows,
         lags=data.lags,
+        encode=data.encode,
         target=data.target or DEFAULT_TARGET,
         index=data.index,
         group=data.group,
@@ -94,6 +101,10 @@ def shaped(frame: "pl.DataFrame", shaping: Shaping, findings: Findings) -> "pl.D
 
         series = Series(target=shaping.target, time=shaping.time, by=shaping.lags.by)
         found = lagged(found, shaping.lags, series, findings)
+    if found is not None and shaping.encode is not None:
+        from manyfit.data.encoding import encoded
+
+        found = encoded(found, shaping.encode, shaping.roles, findings)
     return found
 
 

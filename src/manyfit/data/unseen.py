@@ -28,10 +28,11 @@ def read_table_like(
 
     *source_text* is what a sweep file may have as a source; a file is looked for from *here* (the working folder
     when None), the metadata from *folder*. *params* are the arguments of the data variant. Metadata is joined
-    unless the table has all of its columns already. Neither target nor features are looked at. Raises
+    unless the table has all of its columns already. Neither target nor features are looked at, and texts stay
+    texts: which values are encoded is for a model to say (`manyfit.data.encoding.encoded_like`). Raises
     `UserError` with one line for each mistake.
     """
-    source = _source(data, source_text, folder, params or {}, here or Path.cwd())
+    source = _source(replace(data, encode=None), source_text, folder, params or {}, here or Path.cwd())
     findings = Findings(file=source_text)
     try:
         table = read_table(source, findings)

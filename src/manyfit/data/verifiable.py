@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from manyfit.data.encoding import encoded_like, unknown_values
 from manyfit.data.findings import Findings, some
 from manyfit.data.fingerprint import NUMERIC, as_text, kind_of
 from manyfit.data.identities import row_keys
@@ -74,10 +75,14 @@ def verifiable(
     """
     Return the table *frame*, called *file*, as rows that models of a sweep with *data* can be verified on.
 
+    Columns that the sweep encodes are encoded as the models know them.
+
     *columns* are the features of the models, *classes* the classes of the sweep. Raises `UserError` with every
     mistake: no target, classes that the sweep does not have, features that are missing or no numbers.
     """
     findings = Findings(file=file)
+    findings.warnings += unknown_values(frame, data.encode, columns)
+    frame = encoded_like(frame, data.encode, columns)
     target = _target(frame, data, problem, classes, findings)
     _check_features(frame, columns, findings)
     if target is None or findings.mistakes:

@@ -9,6 +9,7 @@ from pydantic import Field, PlainValidator, model_validator
 from manyfit.declare import conditions, quantities, searches, selections
 from manyfit.declare.complaints import Complaints, received, shown, unknown, wrong
 from manyfit.declare.conditions import ConcurrencyTable, NeedsTable, RetentionTable
+from manyfit.declare.encode import EncodeTable
 from manyfit.declare.lags import LagsTable
 from manyfit.declare.outcomes import ChecksTable, ExportTable
 from manyfit.declare.table import Count, Name, Table, Text
@@ -209,6 +210,7 @@ class DataTable(Table):
     grid: Annotated[Grid, PlainValidator(searches.grid)] = Field(default_factory=dict)
     windows: WindowsTable | None = None
     lags: LagsTable | None = None
+    encode: EncodeTable | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -225,6 +227,12 @@ class DataTable(Table):
             complaints.add(message, "grid")
         if self.lags is not None and self.time is None:
             complaints.add('need the time of each row: write time = "..." in [data]', "lags")
+        if self.encode is not None and self.target is not None:
+            for key in ("onehot", "ordinal"):
+                if self.target in getattr(self.encode, key):
+                    complaints.add(
+                        f"{shown(self.target)} is the target; its classes need no numbers", "encode", key
+                    )
         complaints.raise_any()
         return self
 
@@ -232,6 +240,7 @@ class DataTable(Table):
         shapes = {
             "windows": self.windows.spec() if self.windows else None,
             "lags": self.lags.spec() if self.lags else None,
+            "encode": self.encode.spec() if self.encode else None,
         }
         return DataSpec(**{**{key: getattr(self, key) for key in type(self).model_fields}, **shapes})
 

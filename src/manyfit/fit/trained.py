@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyfit.model.errors import SchemaMismatch, UserError
+from manyfit.model.errors import Refused, SchemaMismatch, UserError
 from manyfit.model.schema import FeatureSchema
-from manyfit.model.sweep import Problem
+from manyfit.model.sweep import EncodeSpec, Problem
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,8 +49,10 @@ class Trained:
 
         Its feature columns must be those of the schema in the same order: columns that had another role in
         the table of the sweep, and those that its feature set leaves out, do not count. With *by_name*
-        order and further columns do not matter. Whole numbers do as floats. Raises `SchemaMismatch`.
+        order and further columns do not matter. Whole numbers do as floats. Columns that the sweep encodes may
+        stand as they are. Raises `SchemaMismatch`.
         """
+        frame = self._encoded(frame)
         found = schema_of(frame, self.schema, None if by_name else self.manifest.get("table"))
         texts = [f"{name} ({frame[name].dtype})" for name in self.schema.names if _is_other(frame, name)]
         if differences := [*self.schema.difference(found), *(f"no numbers: {text}" for text in texts)]:
@@ -58,6 +60,31 @@ class Trained:
             helps = not (by_name or texts or self.schema.difference(named))
             raise SchemaMismatch(differences, BY_NAME if helps else "")
         return _matrix(frame, self.schema.names)
+
+    def unknown_values(self, frame: "pl.DataFrame") -> Sequence[str]:
+        """Return sentences about texts in *frame* that the model was not fitted on; they count as missing."""
+        from manyfit.data.encoding import unknown_values
+
+        return unknown_values(frame, self._encode(), self.schema.names)
+
+    def _encoded(self, frame: "pl.DataFrame") -> "pl.DataFrame":
+        encode = self._encode()
+        if encode is None:
+            return frame
+        from manyfit.data.encoding import encoded_like
+
+        return encoded_like(frame, encode, self.schema.names)
+
+    def _encode(self) -> "EncodeSpec | None":
+        """Return how the sweep encoded texts. Raises `Refused` for a manifest that does not say so properly."""
+        declared = dict(self.manifest.get("data") or {}).get("encode")
+        if not declared:
+            return None
+        try:
+            orders = {str(name): tuple(map(str, order)) for name, order in dict(declared["ordinal"]).items()}
+            return EncodeSpec(onehot=tuple(map(str, declared["onehot"])), ordinal=orders)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refused(f"the manifest of the model does not say how texts are encoded: {error}") from error
 
     def check(self, schema: FeatureSchema) -> None:
         """Raise `SchemaMismatch`, which shows the difference, unless *schema* is that of the model."""

@@ -83,14 +83,28 @@ class LagsSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeSpec:
+    """
+    Which columns of texts become numbers.
+
+    `onehot` are names and patterns of columns that become one column for each value, `max_values` at most;
+    `ordinal` maps a column to its values in their order, and it becomes a column of their places.
+    """
+
+    onehot: tuple[str, ...] = ()
+    ordinal: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_values: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
     """
     Where the rows come from and what the columns mean.
 
     `source` is a path relative to the sweep file, `sklearn:NAME` or `package.module:function`; `grid`
     holds arguments of such a function, and each combination is one data variant. `labels` maps the
-    text of a class to the name that is shown, `categories` a category to the labels in it. `windows`
-    and then `lags` shape the table after it was read and joined.
+    text of a class to the name that is shown, `categories` a category to the labels in it. `windows`,
+    then `lags`, then `encode` shape the table after it was read and joined.
     """
 
     source: str
@@ -105,6 +119,7 @@ class DataSpec:
     grid: Grid = field(default_factory=dict)
     windows: WindowsSpec | None = None
     lags: LagsSpec | None = None
+    encode: EncodeSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,12 +211,14 @@ def predict(
     shown by their names, with the confidence in the predicted one and the probability of each.
     """
     from manyfit.api.loading import load
-    from manyfit.api.predicting import counts_of, predict_table
+    from manyfit.api.predicting import counts_of, predict_frame, table_like
     from manyfit.cli.output import Output
 
     out = Output(as_json=as_json)
     trained = load(model, task, trust=trust)
-    found = predict_table(trained, data, index=index, by_name=by_name)
+    frame = table_like(trained, data)
+    found = predict_frame(trained, frame, index=index, by_name=by_name)
+    notes = list(trained.unknown_values(frame))
     if to is not None:
         from manyfit.report.results import export
 
@@ -227,13 +229,16 @@ def predict(
             "n_rows": found.height,
             "counts": counts_of(found),
             "file": None if to is None else str(to),
+            "notes": notes,
             "rows": found.to_dicts() if to is None else None,
         }
     )
-    _show_predictions(out, trained, found, to)
+    _show_predictions(out, trained, found, notes, to)
 
 
-def _show_predictions(out: "Output", trained: "Trained", found: "pl.DataFrame", to: Path | None) -> None:
+def _show_predictions(
+    out: "Output", trained: "Trained", found: "pl.DataFrame", notes: Sequence[str], to: Path | None
+) -> None:
     from manyfit.api.predicting import counts_of
     from manyfit.cli.output import plural
     from manyfit.fit.environment import environment, version_differences
@@ -245,6 +250,8 @@ def _show_predictions(out: "Output", trained: "Trained", found: "pl.DataFrame", 
         out.wrapped(
             "  " + ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20]), indent="  "
         )
+    for note in notes:
+        out.wrapped(f"  note: {note}", indent="    ")
     then = trained.manifest.get("environment")
     differing = version_differences(then, environment()) if then and then.get("python") else []
     if differing:

@@ -55,6 +55,7 @@ def init(
             "source": found.source,
             "target": found.target,
             "group": found.group,
+            "encoded": list(found.encoded),
             "problem": found.problem,
         }
     )
