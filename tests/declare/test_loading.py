@@ -393,8 +393,8 @@ def test_stores(store):
     [
         (True, FuseSpec()),
         (False, FuseSpec(exact=False)),
-        (["nets-batched", "svm-smo"], FuseSpec(also=("nets-batched", "svm-smo"))),
-        ("svm-smo", FuseSpec(also=("svm-smo",))),
+        (["nets-batched", "svm-interior"], FuseSpec(also=("nets-batched", "svm-interior"))),
+        ("svm-interior", FuseSpec(also=("svm-interior",))),
     ],
 )
 def test_fuse_is_a_truth_value_or_names_rules(said, meant):

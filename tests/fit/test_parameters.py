@@ -48,3 +48,12 @@ def test_accepted_as_scikit_learn_does():
     cases = ((Ridge(alpha=1.0), True), (Ridge(alpha="much"), False), (SVC(class_weight={0: 2}), True))
     for estimator, accepted in cases:
         assert parameters.accepted(estimator, parameters.of(estimator)) is accepted
+
+
+def test_what_was_accepted_before_is_not_taken_for_another_parameter():
+    """After an estimator that is accepted, each other one is judged by the values that are its own."""
+    parameters = Parameters()
+    plain = Ridge(alpha=1.0)
+    cases = ((plain, True), (Ridge(alpha=-1.0), False), (plain, True), (Ridge(alpha=1.0, tol="much"), False))
+    for estimator, accepted in (*cases, (Ridge(max_iter=0), False), (SVC(C=1.0, tol=0), False)):
+        assert parameters.accepted(estimator, parameters.of(estimator)) is accepted

@@ -14,6 +14,7 @@ class Parameters:
         self._names: dict[type, tuple[str, ...]] = {}
         self._admitted: dict[tuple[type, str, type, Any], bool] = {}
         self._constraints: dict[tuple[type, str], tuple[Any, ...] | None] = {}
+        self._last_accepted: dict[type, dict[str, Any]] = {}
 
     def of(self, estimator: Any) -> dict[str, Any]:
         """Return what `get_params(deep=False)` does; it is asked itself where a class has its own."""
@@ -28,7 +29,12 @@ class Parameters:
     def accepted(self, estimator: Any, params: dict[str, Any]) -> bool:
         """Whether `fit` of *estimator*, which has *params*, would take them."""
         cls = type(estimator)
-        return all(self._admits(cls, name, value) for name, value in params.items())
+        last = self._last_accepted.get(cls, {})
+        for name, value in params.items():  # candidates of a search share most of their values
+            if (name not in last or last[name] is not value) and not self._admits(cls, name, value):
+                return False
+        self._last_accepted[cls] = params
+        return True
 
     def _admits(self, cls: type, name: str, value: Any) -> bool:
         key = (cls, name, type(value), value)

@@ -1,14 +1,16 @@
 """LightGBM with fewer rounds is answered from the fit with the most, bit for bit."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import load_diabetes, load_iris
 from tests.families.fusion.side_by_side import assert_fused_as_alone, batch_of, grid
 from tests.families.libraries import needs
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse
-from manyfit.families.fusion import lgbm
+from manyfit.families.fusion import leaf_sums, lgbm
 from manyfit.families.fusion.lgbm import PARAMETERS, RULES
 from manyfit.testing.fusion import FusionSuite, Sample
 
@@ -107,9 +109,8 @@ def test_rounds_that_find_nothing_leave_no_tree(params):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 8))
     y = 3 * (X[:, 0] > 0) + 0.1 * rng.normal(size=200)
-    noted = lgbm.TreesAfterRound()
-    regressor(n_estimators=40, **params).fit(X, y, callbacks=[noted])
-    assert noted.numbers != list(range(1, 41)), "every round found something"
+    alone = regressor(n_estimators=40, **params).fit(X, y)
+    assert alone.booster_.num_trees() < 40, "every round found something"
     assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(**params), **MANY), X, y))) == 7
 
 
@@ -171,3 +172,72 @@ def test_several_targets_are_left_alone():
     X, y, _ = patients()
     with pytest.raises(CannotFuse, match="several columns"):
         list(RULE.run(batch_of(grid(regressor(), **ROUNDS), X, np.c_[y, y])))
+
+
+@pytest.mark.parametrize("params", [{}, SAMPLED, {"class_weight": "balanced"}])
+def test_the_model_is_the_one_of_the_library(params):
+    """The rounds that are called here leave the trees behind that the library's own loop leaves."""
+    X, y, _ = flowers()
+    trees: list[int] = []
+    made = lgbm._grow(classifier(n_estimators=8, **params), 8, trees, X, y)
+    alone = classifier(n_estimators=8, **params).fit(X, y)
+    assert trees_of(made) == trees_of(alone)
+    assert trees == list(range(1, 9))
+
+
+def trees_of(estimator):
+    text = estimator._Booster.model_to_string()
+    return text[: text.index("parameters:")]
+
+
+def test_large_and_missing_and_unusual_values():
+    """Values that the training rows do not have go the way that they go alone; so do frames and single rows."""
+    X, y, other = patients()
+    sets = {
+        "missing": np.where(other < 0, np.nan, other),
+        "infinite": np.where(other < 0, np.inf, other),
+        "short": other.astype(np.float32),
+        "whole": (other * 100).astype(int),
+        "frame": pd.DataFrame(other),
+        "sparse": csr_array(other),
+        "one": other[:1],
+    }
+    assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(), **ROUNDS), X, y, **sets))) == 4
+
+
+@pytest.mark.parametrize("target", ["multiclass", "binary", "regression"])
+def test_sums_are_trusted(monkeypatch, target):
+    """The sums made here stand up to the library, in parts as well: it is not asked for all rows."""
+    monkeypatch.setattr(leaf_sums, "LEAF_BYTES", 8 * 300)
+    X, y, other = flowers()
+    estimator = regressor() if target == "regression" else classifier()
+    y = {"multiclass": y, "binary": y == "a", "regression": X[:, 0]}[target]
+    batch = batch_of(grid(estimator, n_estimators=[1, 4, 30]), X, y, other=other)
+    sources = RULE.run(batch)
+    for _, source in sources:
+        source.answer("train", "predict")
+        assert source.sums.trusted
+        assert source.sums.climbs["train"].n_rounds == source.n_rounds
+    assert len(assert_fused_as_alone(RULE, batch)) == 3
+
+
+def test_sums_that_differ_are_left_to_the_library(monkeypatch):
+    """Another link than the library's is found out by the first rows, and its own answers are given."""
+    monkeypatch.setitem(leaf_sums.LINKS, "regression", lambda raw: np.nextafter(raw[:, 0], np.inf))
+    X, y, other = patients()
+    assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(), **ROUNDS), X, y, other=other))) == 4
+
+
+def test_fewer_rounds_after_more_start_anew():
+    """Asking a source of fewer rounds again, after one of more, gives what it gave."""
+    X, y, other = patients()
+    _, few = next(iter(RULE.run(batch_of(grid(regressor(), **ROUNDS), X, y, other=other))))
+    before = few.answer("other", "predict")
+    few.sums.predict(other, num_iteration=8)
+    assert few.answer("other", "predict").tobytes() == before.tobytes()
+    assert few.sums.trusted
+
+
+def test_exponentials_beyond_the_largest_number():
+    """Sums that are very negative have a probability of zero, as in the library."""
+    assert leaf_sums.LINKS["binary"](np.array([[-800.0], [0.0], [800.0]])).tolist() == [0.0, 0.5, 1.0]

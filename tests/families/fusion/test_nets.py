@@ -10,11 +10,21 @@ import scipy.sparse
 from sklearn.datasets import load_diabetes, make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils import shuffle
 from tests.families.fusion.side_by_side import assert_all_fused_as_alone, batch_of, grid
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse, Fuse, Guarantee
-from manyfit.families.fusion.nets import CLASSIFIER, FEWEST_NETS, MOST_NETS, REGRESSOR, NetsRule, crews, hidden
+from manyfit.families.fusion.nets import (
+    CLASSIFIER,
+    FEWEST_NETS,
+    MOST_NETS,
+    REGRESSOR,
+    NetsRule,
+    Stream,
+    crews,
+    hidden,
+)
 from manyfit.families.fusion.nets_training import Shape
 from manyfit.testing.fusion import FusionSuite, Sample
 
@@ -205,14 +215,50 @@ def test_estimators_are_not_changed():
 
 
 def test_nets_of_one_crew_fit_a_cache():
-    """Small nets are trained in large crews, wide ones in small crews; equal seeds stand together."""
-    estimators = grid(MLPClassifier(), random_state=[1, 0], learning_rate_init=[0.1, 0.01], alpha=list(range(20)))
+    """Small nets are trained in large crews, wide ones in small crews, and those of one seed by themselves."""
+    estimators = grid(MLPClassifier(), random_state=[1, 0], learning_rate_init=[0.1, 0.01], alpha=list(range(40)))
     small = Shape(widths=(4, 4, 2), activation="relu", output="softmax", dtype=np.float64)
     wide = Shape(widths=(500, 500, 2), activation="relu", output="softmax", dtype=np.float64)
-    assert len(next(crews(estimators, small, 32))) == MOST_NETS
+    assert [len(crew) for crew in crews(estimators, small, 32)] == [MOST_NETS, 80 - MOST_NETS] * 2
     assert len(next(crews(estimators, wide, 200))) == FEWEST_NETS
-    assert {estimators[at].random_state for at in next(crews(estimators, wide, 200))} == {0}
-    assert sorted(at for crew in crews(estimators, wide, 200) for at in crew) == list(range(80))
+    for shape in (small, wide):
+        found = list(crews(estimators, shape, 200))
+        assert all(len({estimators[at].random_state for at in crew}) == 1 for crew in found)
+        assert sorted(at for crew in found for at in crew) == list(range(160))
+
+
+def test_seeds_of_few_nets_are_trained_together():
+    """Where hardly two nets have one seed, a crew has several, and each net its own order of rows."""
+    estimators = grid(MLPClassifier(hidden_layer_sizes=(6,), max_iter=7), random_state=[0, 1, 2, 3], alpha=[0, 1])
+    shape = Shape(widths=(8, 6, 3), activation="relu", output="softmax", dtype=np.float64)
+    assert [len(crew) for crew in crews(estimators, shape, 150)] == [8]
+    _assert_trained_alike(estimators, *_classes())
+
+
+def test_orders_are_those_of_scikit_learns_shuffle():
+    """Epoch after epoch the rows come in the order in which a fit alone takes them."""
+    stream = Stream(state=np.random.RandomState(3), order=np.arange(50))
+    state, order = np.random.RandomState(3), np.arange(50)
+    for _ in range(3):
+        order = shuffle(order, random_state=state)
+        np.testing.assert_array_equal(stream.next_order(True), order)
+
+
+def test_frames_are_answered_without_warnings():
+    """Names of columns are known to the nets, whatever is asked."""
+    X, y, test = _classes()
+    names = [f"c{j}" for j in range(X.shape[1])]
+    frames = pd.DataFrame(X, columns=names), pd.DataFrame(test, columns=names)
+    batch = batch_of(
+        grid(MLPClassifier(hidden_layer_sizes=(6,), max_iter=2), **AXES), frames[0], y, test=frames[1]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _, source in RULE.run(batch):
+            expected = source.estimator.predict(frames[1])
+            np.testing.assert_array_equal(source.answer("test", "predict"), expected)
+            assert source.answer("test", "predict_proba").shape == (30, 3)
 
 
 def test_hidden_widths_are_one_or_many():

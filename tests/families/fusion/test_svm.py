@@ -17,11 +17,20 @@ from tests.families.fusion.side_by_side import CLOSE, assert_fused_as_alone, bat
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Batch, CannotFuse
 from manyfit.families.fusion import svm
-from manyfit.families.fusion.kernels import SetKernels, TrainingKernels, _rounded_alike, kernel_of, own_products
-from manyfit.families.fusion.svm import KernelsRule, Solution, fitted, solve, training_of
+from manyfit.families.fusion.kernels import (
+    SetKernels,
+    TrainingKernels,
+    _rounded_alike,
+    kernel_of,
+    own_products,
+    squares_of,
+)
+from manyfit.families.fusion.pairwise import Solution
+from manyfit.families.fusion.paths import Compiled
+from manyfit.families.fusion.svm import KernelsRule, fitted, solve, training_of
 from manyfit.testing.fusion import FusionSuite, Sample
 
-RULE = KernelsRule()
+RULE = KernelsRule(compiled=Compiled(seconds=-math.inf))  # as without numba
 SIZE = FitSize(n_rows=100, n_columns=5, n_classes=3)
 KERNELS = ["linear", "rbf", "poly", "sigmoid"]
 
@@ -121,7 +130,7 @@ def test_kernels_round_as_the_c_library_does():
     products = own_products(X)
     squares = np.diagonal(products)
     exact = np.vectorize(math.exp)(-0.3 * (squares[:, None] + squares[None] - 2 * products))
-    mine = TrainingKernels(products).matrix(kernel)
+    mine = TrainingKernels(X).matrix(kernel)
     np.testing.assert_array_equal(mine.astype(np.float32), exact.astype(np.float32))
     np.testing.assert_array_equal(mine, mine.T)
     np.testing.assert_array_equal(np.diagonal(mine), 1.0)
@@ -143,6 +152,80 @@ def test_inner_products_are_libsvms():
     mine = own_products(X)
     np.testing.assert_array_equal(mine, np.vecdot(X[:, None], X[None, :]))
     np.testing.assert_array_equal(mine, mine.T)
+    np.testing.assert_array_equal(squares_of(X), np.diagonal(mine))
+    assert (mine != X @ X.T).any()
+
+
+TABLES = {
+    "normal": lambda rng: rng.normal(size=(150, 37)),
+    "far from zero": lambda rng: rng.normal(size=(150, 37)) + 1000,
+    "whole numbers": lambda rng: rng.integers(-3, 4, (150, 37)) / 8,
+    "one column": lambda rng: rng.normal(size=(150, 1)),
+    "tiny": lambda rng: rng.normal(size=(150, 37)) * 1e-20,
+}
+
+
+@pytest.mark.parametrize("gamma", [None, 1e-3, 0.1, 5.0])
+@pytest.mark.parametrize("table", TABLES)
+def test_matrix_products_round_as_libsvms_inner_products(table, gamma):
+    """What the solver sees (single precision, and the diagonal in double) is what libsvm's own products give."""
+    X = TABLES[table](np.random.default_rng(3))
+    kernel = kernel_of(SVC(kernel="rbf" if gamma else "linear", gamma=gamma or 1.0).get_params(), X)
+    own = own_products(X)
+    if gamma:
+        squares = np.diagonal(own)
+        own = np.vectorize(math.exp)(-gamma * (squares[:, None] + squares[None] - 2 * own))
+    for dtype in (np.float64, np.float32):
+        mine = TrainingKernels(X).matrix(kernel, dtype)
+        assert mine.dtype == dtype
+        np.testing.assert_array_equal(mine.astype(np.float32), own.astype(np.float32))
+        np.testing.assert_array_equal(np.diagonal(mine), np.diagonal(own).astype(dtype))
+
+
+def _nearly_orthogonal(n_pairs):
+    """Return rows of which some pairs have a product of nothing but rounding errors."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(120, 60))
+    for i in range(n_pairs):
+        X[119 - i] -= X[i] * (X[i] @ X[119 - i]) / (X[i] @ X[i])
+    return X
+
+
+@pytest.mark.parametrize("n_pairs", [6, 55])
+def test_products_that_decide_a_rounding_are_asked_of_libsvm(n_pairs):
+    """Few are asked for one by one."""
+    X = _nearly_orthogonal(n_pairs)
+    own = own_products(X)
+    assert ((X @ X.T).astype(np.float32) != own.astype(np.float32)).sum() >= n_pairs
+    kernels = TrainingKernels(X)
+    found = kernels.matrix(kernel_of(SVC(kernel="linear").get_params(), X))
+    np.testing.assert_array_equal(found.astype(np.float32), own.astype(np.float32))
+    assert kernels._exact is None
+
+
+def test_when_too_many_are_in_doubt_all_products_are_libsvms(monkeypatch):
+    """The matrix product is given up for the other kernels, too."""
+    monkeypatch.setattr("manyfit.families.fusion.kernels.MOST_IN_DOUBT", 1e-4)
+    X = _nearly_orthogonal(6)
+    kernels = TrainingKernels(X)
+    found = kernels.matrix(kernel_of(SVC(kernel="linear").get_params(), X))
+    np.testing.assert_array_equal(found, own_products(X))
+    assert kernels._near is None
+    assert kernels._exact is not None
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_kernels_that_are_near_are_within_their_error(kernel, scale):
+    """Kernels for signs may be off by what they say, and no more."""
+    rng = np.random.default_rng(4)
+    X, rows = rng.normal(size=(90, 40)) * scale, rng.normal(size=(60, 40)) * scale
+    name = kernel_of(SVC(kernel=kernel, gamma=0.02 / scale).get_params(), X)
+    kernels = SetKernels(rows, X, squares_of(X))
+    near, _, error = kernels.matrix(name, near=True)
+    exact, _, _ = kernels.matrix(name)
+    assert (near != exact).any()
+    assert (np.abs(near - exact) <= error[:, None] + 1e-14 * np.abs(exact)).all()
 
 
 # -- answers -------------------------------------------------------------------------------------------------
@@ -210,7 +293,7 @@ def test_rows_on_a_boundary_are_asked_of_libsvm(kernel, k):
     assert assert_fused_as_alone(RULE, batch, within=CLOSE) == {0}
     for _, source in RULE.run(batch):
         answers = source.functions["predict"].__self__
-        sums, slack = answers.sums("test")
+        sums, slack = answers.sums.of("test", near=True)
         assert (np.abs(sums) <= slack).any(axis=1).sum() > 5
         signs = (-sums[:, 0] if k == 2 else sums[:, 0]) > 0
         truth = alone.decision_function(boundary).reshape(len(boundary), -1)[:, 0] > 0
@@ -353,7 +436,7 @@ def test_a_kernel_is_computed_once():
     seen = []
     estimators = grid(SVC(), C=[1.0, 2.0], gamma=[0.1, 0.2], degree=[2, 3], kernel=["rbf", "linear"])
     for _, source in RULE.run(batch_of(estimators, X, y, test=test)):
-        kernel = source.functions["predict"].__self__.kernel
+        kernel = source.functions["predict"].__self__.sums.kernel
         if not seen or seen[-1] != kernel:
             seen.append(kernel)
     assert len(seen) == 3
@@ -362,7 +445,7 @@ def test_a_kernel_is_computed_once():
 def test_set_kernels_remember_one_kernel():
     """Memory does not grow with the kernels of a batch."""
     X, _, test = _classes()
-    kernels = SetKernels(test, X)
+    kernels = SetKernels(test, X, (X**2).sum(axis=1))
     for gamma in (0.1, 0.2, 0.3):
         kernels.matrix(kernel_of(SVC(gamma=gamma).get_params(), X))
     assert len(kernels._known) == 1

@@ -3,13 +3,16 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import load_diabetes, load_iris
 from tests.families.fusion.side_by_side import assert_fused_as_alone, batch_of, grid
 from tests.families.libraries import needs
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import CannotFuse
+from manyfit.families.fusion import xgb
 from manyfit.families.fusion.xgb import PARAMETERS, RULES
 from manyfit.testing.fusion import FusionSuite, Sample
 
@@ -165,14 +168,60 @@ def test_several_targets_are_left_alone():
         list(RULE.run(batch_of(grid(regressor(), **ROUNDS), X, np.c_[y, y])))
 
 
-def test_training_that_stops_is_left_alone():
-    """Where the longest fit has fewer rounds than asked for, nothing is taken from it."""
-    from xgboost.callback import TrainingCallback
+@pytest.mark.parametrize("params", [{}, SAMPLED, {"tree_method": "approx"}, {"num_parallel_tree": 2}])
+def test_the_model_is_the_one_of_the_library(params):
+    """The rounds that are called here leave the very bytes behind that the library's own loop leaves."""
+    X, y, _ = flowers()
+    for target in (y, (y == 1).astype(int)):
+        estimator = classifier(max_depth=3, **params)
+        made = xgb._grow(classifier(max_depth=3, **params), 8, X, target)
+        alone = estimator.set_params(n_estimators=8).fit(X, target)
+        assert made.get_booster().save_raw() == alone.get_booster().save_raw()
 
-    class Stop(TrainingCallback):
-        def after_iteration(self, model, epoch, evals_log):
-            return epoch >= 2
 
-    X, y, _ = patients()
-    with pytest.raises(CannotFuse, match="stopped after 3 of 8"):
-        list(RULE.run(batch_of(grid(regressor(callbacks=[Stop()]), **ROUNDS), X, y)))
+@pytest.mark.parametrize(
+    ("missing", "unusual"), [(np.nan, np.nan), (np.nan, 0.0), (0.0, 0.0), (0.0, 3.0)], ids=repr
+)
+def test_values_that_are_missing_in_one_set(missing, unusual):
+    """What is missing in the rows to answer for goes the way that it goes alone."""
+    X, y, other = patients()
+    other = np.where(other < 0, unusual, other)
+    estimators = grid(regressor(missing=missing), **ROUNDS)
+    assert len(assert_fused_as_alone(RULE, batch_of(estimators, X, y, other=other))) == 4
+
+
+def test_sets_that_are_no_plain_numbers():
+    """Infinite and short and whole numbers, frames and sparse rows are answered for as they are alone."""
+    X, y, other = patients()
+    infinite = np.where(other < 0, np.inf, other)
+    sets = {
+        "infinite": infinite,
+        "short": other.astype(np.float32),
+        "whole": (other * 100).astype(int),
+        "frame": pd.DataFrame(other),
+        "sparse": csr_array(other),
+        "one": other[:1],
+    }
+    assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(), **ROUNDS), X, y, **sets))) == 4
+
+
+def test_rounds_are_added_up_once(monkeypatch):
+    """Rows that are held as a matrix are given to the library as such, and shorter answers are gone on from."""
+    X, y, other = patients()
+    asked = []
+    original = xgboost_booster().predict
+
+    def predict(booster, data, **keywords):
+        asked.append(keywords["iteration_range"])
+        return original(booster, data, **keywords)
+
+    monkeypatch.setattr(xgboost_booster(), "predict", predict)
+    for _, source in RULE.run(batch_of(grid(regressor(), **ROUNDS), X, y, other=other)):
+        source.answer("other", "predict")
+    assert asked == [(0, 1), (0, 2), (0, 5), (0, 8)]
+
+
+def xgboost_booster():
+    from xgboost import Booster
+
+    return Booster

@@ -236,7 +236,8 @@ def _parts(positions: Sequence[int], numbers_each: int) -> Iterator[Sequence[int
 
 def _variances(unsmoothed: Any, batch: Batch) -> Any:
     """Return variances (fits, classes, columns) of all members, added up in the precision of scikit-learn."""
-    largest = np.max(np.var(unsmoothed._check_X(batch.X), axis=0))
+    is_checked = type(batch.X) is np.ndarray and batch.X.dtype in (np.float64, np.float32)  # by fit
+    largest = np.max(np.var(batch.X if is_checked else unsmoothed._check_X(batch.X), axis=0))
     added = [estimator.var_smoothing * largest for estimator in batch.estimators]
     found = np.empty((len(added), *unsmoothed.var_.shape), dtype=unsmoothed.var_.dtype)
     found[:] = unsmoothed.var_

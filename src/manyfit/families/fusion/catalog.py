@@ -35,7 +35,6 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "lgbm": ("lightgbm:LGBMClassifier", "lightgbm:LGBMRegressor"),
     "xgb": ("xgboost:XGBClassifier", "xgboost:XGBRegressor"),
     "svm_interior": ("sklearn.svm:SVC",),
-    "svm_smo": ("sklearn.svm:SVC",),
     "svm": ("sklearn.svm:SVC", "sklearn.svm:SVR", "sklearn.svm:NuSVC", "sklearn.svm:NuSVR"),
     "bayes": (
         "sklearn.naive_bayes:GaussianNB",

@@ -1,18 +1,20 @@
 """
 Kernel matrices as libsvm computes them, for many kernels from one set of inner products.
 
-Inner products are libsvm's own, so that the kernels which its solver sees (rounded to single precision)
-are equal bit for bit to those of a stand-alone fit, and so is everything that it finds. Kernels for
-predicting differ from libsvm's by a few roundings, which `rounding` bounds.
+libsvm's solver sees kernels rounded to single precision; those that it sees are equal bit for bit to those of
+a stand-alone fit, and so is everything that it finds. Inner products are those of a matrix product, whose last
+places differ from libsvm's own. Where they could decide how a kernel is rounded, libsvm is asked for its own.
+Kernels for predicting differ from libsvm's by what `SetKernels` bounds.
 """
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.linalg.blas import ddot
 from scipy.spatial.distance import cdist
 from sklearn.svm import _libsvm
 
@@ -92,32 +94,128 @@ def _products_with(A: Any, B: Any, row: int) -> Any:
 class TrainingKernels:
     """Kernels among the training rows, in the order in which they are given."""
 
-    products: Any
+    rows: Any
+    squares: Any = field(init=False)
+    _near: tuple[Any, float] | None = None
+    _exact: Any = None
 
-    def matrix(self, kernel: KernelName) -> Any:
+    def __post_init__(self) -> None:
+        """Compute what kernels between a row and itself need."""
+        self.squares = squares_of(self.rows)
+
+    def matrix(self, kernel: KernelName, dtype: Any = np.float64) -> Any:
         """
         Return the matrix with the bits that libsvm's solver sees.
 
         It rounds all but the diagonal to single precision: there, equal after rounding is enough.
         """
-        if kernel.kind == "linear":
-            return self.products
-        squares = np.diagonal(self.products)
-        out = np.empty_like(self.products)
+        out = np.empty((len(self.rows), len(self.rows)), dtype)
+        inner, error = self._products(kernel)
+        doubtful = self._fill(out, kernel, inner, error)
+        if error and len(doubtful) > MOST_IN_DOUBT * out.size:
+            inner, error = self._own(), 0.0
+            doubtful = self._fill(out, kernel, inner, error)
+        self._correct(out, kernel, doubtful)
+        out[np.diag_indices_from(out)] = self.diagonal(kernel)
+        return out
+
+    def diagonal(self, kernel: KernelName) -> Any:
+        """Return the kernel between each row and itself, in double precision as libsvm's solver sees it."""
+        if kernel.kind == "rbf":
+            return np.ones(len(self.rows))
+        if kernel.kind == "sigmoid":
+            return np.array([math.tanh(value) for value in kernel.gamma * self.squares + kernel.coef0])
+        return _of_products(self.squares, kernel)
+
+    def _products(self, kernel: KernelName) -> tuple[Any, float]:
+        """Return inner products, and how far they may be from libsvm's own, as a part of the rows' norms."""
+        if self._exact is None and kernel.kind in ("linear", "rbf") and self.rows.shape[1] <= MOST_COLUMNS:
+            self._near = self._near or (self.rows @ self.rows.T, _error_of(self.rows))
+            reach = 2 * self.squares.max() * kernel.gamma if kernel.kind == "rbf" else 0.0
+            if not self._near[1] * reach > LARGEST_DOUBT:
+                return self._near
+        return self._own(), 0.0
+
+    def _own(self) -> Any:
+        """Return the inner products that libsvm computes."""
+        if self._exact is None:
+            self._near = None
+            self._exact = own_products(self.rows)
+        return self._exact
+
+    def _fill(self, out: Any, kernel: KernelName, inner: Any, error: float) -> Any:
+        """Fill in the matrix, and return the places (pairs of rows) that may be rounded otherwise by libsvm."""
+        found = []
         for start in range(0, len(out), _BLOCK):
             rows, rest = slice(start, start + _BLOCK), slice(start, None)
-            inner = self.products[rows, rest]
-            block = _solved(kernel, inner, squares[rows, None] + squares[None, rest])
-            out[rows, rest] = block
-            out[rest, rows] = block.T
-        if kernel.kind == "sigmoid":
-            inner = kernel.gamma * squares + kernel.coef0
-            out[np.diag_indices_from(out)] = [math.tanh(value) for value in inner]
-        return out
+            values, doubtful = self._block(kernel, inner[rows, rest], rows, rest, error)
+            out[rows, rest] = values
+            out[rest, rows] = out[rows, rest].T
+            if doubtful.any():
+                found.append(np.argwhere(doubtful) + start)
+        return np.concatenate(found) if found else np.empty((0, 2), dtype=np.intp)
+
+    def _block(self, kernel: KernelName, inner: Any, rows: slice, rest: slice, error: float) -> tuple[Any, Any]:
+        squares = self.squares[rows, None] + self.squares[None, rest]
+        if kernel.kind == "linear":
+            return inner, _unsure(inner, error * squares) if error else np.zeros(1, dtype=bool)
+        if kernel.kind != "rbf" or not error:
+            return _solved(kernel, inner, squares), np.zeros(1, dtype=bool)
+        exponent = squares - 2 * inner
+        exponent *= -kernel.gamma
+        values = np.exp(exponent, out=exponent)
+        squares *= 2 * kernel.gamma * error
+        squares += 8 * UNIT
+        squares *= values
+        return values, _unsure(values, squares)
+
+    def _correct(self, out: Any, kernel: KernelName, doubtful: Any) -> None:
+        """Compute the kernels at these places from libsvm's own inner products."""
+        for column in np.unique(doubtful[:, 1]):
+            at = doubtful[doubtful[:, 1] == column, 0]
+            inner = _products_with(np.ascontiguousarray(self.rows[at]), self.rows, int(column))
+            values = _solved(kernel, inner, self.squares[at] + self.squares[column])
+            out[at, column] = out[column, at] = values
 
 
 _BLOCK = 32
 """Rows at a time: what they need stays in the processor's cache."""
+
+MOST_IN_DOUBT = 0.02
+"""If more of the kernels are in doubt, all inner products are libsvm's own."""
+
+LARGEST_DOUBT = 2.0**-30
+"""Relative error of kernels from which so many would be in doubt."""
+
+MOST_COLUMNS = 10_000
+"""With more columns, sums of products may be divided between threads."""
+
+
+def squares_of(rows: Any) -> Any:
+    """Return the inner product of each row with itself, with the bits that libsvm computes."""
+    if rows.shape[1] > MOST_COLUMNS:
+        return np.array([_products_with(row[None], row[None], 0)[0] for row in rows])
+    return np.array([ddot(row, row) for row in rows])
+
+
+def _error_of(rows: Any) -> float:
+    """
+    Return how far inner products in any order of summation may be apart.
+
+    It is a part of (a.a + b.b) for rows a and b, which is at least twice the sum of the absolute products. Where
+    all numbers are whole multiples of a power of two, and not too large, sums are exact in every order.
+    """
+    n_columns = rows.shape[1]
+    largest = np.abs(rows).max()
+    if largest == 0:
+        return 0.0
+    scaled = np.ldexp(rows, (52 - math.frexp(n_columns * largest)[1] - math.frexp(largest)[1]) // 2)
+    return 0.0 if (scaled == np.rint(scaled)).all() else 1.01 * (n_columns + 4) * UNIT
+
+
+def _unsure(values: Any, errors: Any) -> Any:
+    """Whether values that are off by at most *errors* may round to another single precision number."""
+    return np.float32(values - errors) != np.float32(values + errors)
 
 
 def _solved(kernel: KernelName, inner: Any, squares: Any) -> Any:
@@ -135,44 +233,68 @@ class SetKernels:
 
     rows: Any
     X: Any
+    squares: Any
+    """Of the training rows."""
+
+    _near: Any = None
     _products: Any = None
     _distances: Any = None
-    _known: dict[KernelName, tuple[Any, Any]] = field(default_factory=dict)
+    _known: dict[Hashable, tuple[Any, Any, Any]] = field(default_factory=dict)
 
-    def matrix(self, kernel: KernelName) -> tuple[Any, Any]:
+    def matrix(self, kernel: KernelName, *, near: bool = False) -> tuple[Any, Any, Any]:
         """
-        Return the matrix (rows of the set, training rows) and the largest absolute value of each row.
+        Return the matrix (rows of the set, training rows), and for each row of the set its largest absolute
+        value and how far its values may be from libsvm's, more than by a few roundings of their own.
 
-        The last one is remembered.
+        That is more with *near*, which is quicker: enough for signs of sums. The last one is remembered.
         """
-        if kernel not in self._known:
-            matrix = self._computed(kernel)
+        key = kernel, near and kernel.kind in ("linear", "rbf")
+        if key not in self._known:
+            matrix, error = self._quickly(kernel) if key[1] else self._closely(kernel)
             largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
-            self._known = {kernel: (matrix, largest)}
-        return self._known[kernel]
+            self._known = {key: (matrix, largest, np.broadcast_to(error, len(matrix)))}
+        return self._known[key]
 
-    def _computed(self, kernel: KernelName) -> Any:
+    def _quickly(self, kernel: KernelName) -> tuple[Any, Any]:
+        """Return the matrix from inner products whose last places are not libsvm's, and the error of each row."""
+        if self._near is None:
+            self._near = self.rows @ self.X.T
+        own = np.einsum("ij,ij->i", self.rows, self.rows)
+        error = 2 * (self.X.shape[1] + 8) * UNIT * (own + self.squares.max(initial=0.0))
+        if kernel.kind == "linear":
+            return self._near, error
+        if (kernel.gamma * error).max(initial=0.0) > FARTHEST:
+            return self._closely(kernel)
+        exponent = np.add.outer(own, self.squares)
+        exponent -= 2 * self._near
+        exponent *= -kernel.gamma
+        return np.exp(exponent, out=exponent), 2 * kernel.gamma * error
+
+    def _closely(self, kernel: KernelName) -> tuple[Any, Any]:
         if kernel.kind == "rbf":
             if self._distances is None:
                 self._distances = cdist(self.rows, self.X, "sqeuclidean")
-            return np.exp(-kernel.gamma * self._distances)
+            return np.exp(-kernel.gamma * self._distances), UNIT * (self.X.shape[1] + 16)
         if self._products is None:
             self._products = products(self.rows, self.X)
-        return _of_products(self._products, kernel)
+        return _of_products(self._products, kernel), 0.0
 
 
-def rounding(kernel: KernelName, n_columns: int, n_terms: int) -> tuple[float, float]:
+FARTHEST = 2.0**-38
+"""Error of Gaussian kernels up to which squared distances are put together from inner products."""
+
+
+def rounding(kernel: KernelName, n_terms: int) -> float:
     """
-    Return how far a sum of *n_terms* weighted kernel values may be from libsvm's own.
+    Return how far a sum of *n_terms* weighted kernel values may be from libsvm's own by rounding.
 
-    The first number is a share of (sum of absolute weights) x (largest absolute kernel value of the row);
-    the second, for distances that are added up in another order, of the sum of absolute weights alone.
+    It is a share of (sum of absolute weights) x (largest absolute kernel value of the row).
     """
-    share = 2 * UNIT * (n_terms + 64 + 4 * kernel.degree)
-    return share, UNIT * (n_columns + 16) if kernel.kind == "rbf" else 0.0
+    return 2 * UNIT * (n_terms + 64 + 4 * kernel.degree)
 
 
 def _of_products(products: Any, kernel: KernelName, *, alike: bool = False) -> Any:
+    """Return kernels that are functions of inner products; *alike* in single precision to the C library's."""
     if kernel.kind == "linear":
         return products
     inner = kernel.gamma * products + kernel.coef0

@@ -4,14 +4,21 @@ LightGBM: fits with fewer rounds are answered from the one with the most, throug
 A round that finds nothing to split adds no tree, and a later one may find something again: the number of
 trees after each round is written down while the longest fit trains. `boosting_type` must be gbdt or goss:
 dart changes earlier trees, and rf averages them.
+
+The library's class prepares the fit and answers. The rounds are called here: its own loop would end by writing
+the model as a text and reading it again.
 """
 
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from manyfit.contracts.fusion import Batch, Params, Predicting
-from manyfit.families.fusion.prefixes import Fitted, fitted
-from manyfit.families.fusion.rounds import RoundsRule, Stop, require_rounds, rounds_refusal
+from sklearn.base import clone
+
+from manyfit.contracts.fusion import Batch, Params, Predicting, Source
+from manyfit.families.fusion.leaf_sums import LeafSource, LeafSums
+from manyfit.families.fusion.prefixes import Fitted, grown
+from manyfit.families.fusion.rounds import After, RoundsRule, rounds_refusal
 from manyfit.families.lgbm import CONSTRUCTOR
 
 PARAMETERS = CONSTRUCTOR | {
@@ -32,17 +39,6 @@ PARAMETERS = CONSTRUCTOR | {
 """Of the constructor, and those that only reach the library and say nothing about rounds."""
 
 
-class TreesAfterRound:
-    """A callback that notes how many rounds have left trees behind, after each round."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-
-    def __call__(self, environment: Any) -> None:
-        """Note the number for the round that has just ended."""
-        self.numbers.append(environment.model.current_iteration())
-
-
 def _refusal(params: Params) -> str | None:
     boosting = params.get("boosting_type")
     if boosting == "dart":
@@ -52,16 +48,50 @@ def _refusal(params: Params) -> str | None:
     return rounds_refusal(params, PARAMETERS, default=False)
 
 
-def _train(batch: Batch, n_rounds: int) -> tuple[Fitted, Stop]:
-    trees = TreesAfterRound()
-    longest = fitted(batch.estimators[0], {"n_estimators": n_rounds}, batch.X, batch.y, callbacks=[trees])
-    require_rounds(len(trees.numbers), n_rounds)
+class _Begun(Exception):
+    """Raised before the first round, with the booster that the library's class has prepared."""
 
-    def stop(n_rounds: int) -> Params | None:
-        grown = trees.numbers[n_rounds - 1]
-        return {"num_iteration": grown} if grown > 0 else None  # 0 would stand for all of them
+    def __init__(self, booster: Any) -> None:
+        super().__init__("the first round is about to begin")
+        self.booster = booster
 
-    return longest, stop
+
+def _stop(environment: Any) -> None:
+    raise _Begun(environment.model)
+
+
+_stop.before_iteration = True  # type: ignore[attr-defined]
+
+
+def _train(batch: Batch, n_rounds: int) -> tuple[Fitted, After]:
+    estimator = clone(batch.estimators[0]).set_params(n_estimators=n_rounds)
+    trees: list[int] = []
+    longest = grown(partial(_grow, estimator, n_rounds, trees), batch.X, batch.y)
+    sums = LeafSums(booster=estimator._Booster, objective=estimator._objective)
+    estimator._Booster = sums
+
+    def after(n_rounds: int) -> Source | None:
+        grown_rounds = trees[n_rounds - 1]
+        if grown_rounds == 0:
+            return None  # 0 would stand for all of them
+        return LeafSource(estimator, sums, batch.sets, grown_rounds)
+
+    return longest, after
+
+
+def _grow(estimator: Any, n_rounds: int, trees: list[int], X: Any, y: Any) -> Any:
+    """Fit *estimator* and note how many rounds have left trees behind after each round."""
+    try:
+        estimator.fit(X, y, callbacks=[_stop])
+    except _Begun as begun:
+        booster = begun.booster
+    for _ in range(n_rounds):
+        booster.update()
+        trees.append(booster.current_iteration())
+    estimator._Booster, estimator.fitted_ = booster, True
+    estimator._n_features = booster.num_feature()
+    estimator._fitted_with_feature_names = booster.train_set._has_non_default_feature_names
+    return estimator
 
 
 RULES: tuple[Predicting, ...] = (

@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, gen_batches, shuffle
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
 
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Predicting, Source
 from manyfit.families.fusion.demands import require_dense
-from manyfit.families.fusion.nets_training import Nets, Problem, Shape
-from manyfit.families.fusion.sources import FittedSource
+from manyfit.families.fusion.nets_training import Nets, Pass, Problem, Shape
+from manyfit.families.fusion.sources import classes_of, methods_of
 from manyfit.families.fusion.tokens import token
 
 CLASSIFIER = "sklearn.neural_network:MLPClassifier"
 REGRESSOR = "sklearn.neural_network:MLPRegressor"
-MOST_NUMBERS = 400_000
+MOST_NUMBERS = 800_000
 """That a step of nets trained together goes through: beyond it they no longer stay in a core's cache."""
 FEWEST_NETS, MOST_NETS = 4, 64
 
@@ -74,14 +75,56 @@ class NetsRule:
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
         problem, template = prepare(batch)
+        rows = _Rows(template, batch.sets)
         for positions in crews(batch.estimators, problem.shape, rows_a_step(template, len(problem.X))):
             for position, learned in trained(problem, template, batch.estimators, positions):
-                fitted = clone(batch.estimators[position])
-                vars(fitted).update(learned)
-                yield position, FittedSource(fitted, batch.sets)
+                yield position, NetSource(_with(batch.estimators[position], learned), rows)
 
 
 RULES: tuple[Predicting, ...] = (NetsRule(),)
+
+
+class _Rows:
+    """Sets of rows, each validated once, as *template* would each time that it is asked."""
+
+    def __init__(self, template: Any, sets: Mapping[str, Any]) -> None:
+        self._template = template
+        self.given = sets
+        self._checked: dict[str, Any] = {}
+
+    def checked(self, name: str) -> Any:
+        if name not in self._checked:
+            self._checked[name] = validate_data(self._template, self.given[name], reset=False)
+        return self._checked[name]
+
+
+@dataclass(frozen=True, slots=True)
+class NetSource:
+    """The answers of a net that was trained here, by scikit-learn's own methods."""
+
+    estimator: Any
+    rows: _Rows
+
+    @property
+    def classes(self) -> Any:
+        return classes_of(self.estimator)
+
+    @property
+    def methods(self) -> Sequence[str]:
+        return methods_of(self.estimator)
+
+    def answer(self, name: str, method: str) -> Any:
+        if method == "predict":
+            return self.estimator._predict(self.rows.checked(name), check_input=False)
+        return getattr(self.estimator, method)(self.rows.given[name])
+
+
+def _with(estimator: Any, learned: Mapping[str, Any]) -> Any:
+    """Return a fitted estimator with the parameters of *estimator*, in a tenth of the time of a `clone`."""
+    cls: Any = type(estimator)
+    fitted = cls.__new__(cls)
+    vars(fitted).update(vars(estimator) | learned)
+    return fitted
 
 
 def hidden(sizes: Any) -> tuple[int, ...]:
@@ -110,14 +153,22 @@ def rows_a_step(estimator: Any, n_rows: int) -> int:
 
 
 def crews(estimators: Sequence[Any], shape: Shape, n_rows: int) -> Iterator[list[int]]:
-    """Yield positions to train together: equal seeds share their rows, equal rates stop at about one time."""
-    ordered = sorted(
-        range(len(estimators)), key=lambda at: (estimators[at].random_state, estimators[at].learning_rate_init)
-    )
+    """
+    Yield positions to train together: equal rates stop at about one time.
+
+    Nets with one seed see the same rows in every step, so that the first layer of all of them is one product.
+    Seeds of a few nets only are put together.
+    """
     numbers = 5 * shape.n_weights + n_rows * sum(shape.widths)
     length = max(FEWEST_NETS, min(MOST_NETS, MOST_NUMBERS // numbers))
-    for start in range(0, len(ordered), length):
-        yield ordered[start : start + length]
+    by_seed: dict[int, list[int]] = {}
+    for at in sorted(range(len(estimators)), key=lambda at: estimators[at].learning_rate_init):
+        by_seed.setdefault(int(estimators[at].random_state), []).append(at)
+    large = [members for _, members in sorted(by_seed.items()) if len(members) >= FEWEST_NETS]
+    small = [at for _, members in sorted(by_seed.items()) if len(members) < FEWEST_NETS for at in members]
+    for members in (*large, small):
+        for start in range(0, len(members), length):
+            yield members[start : start + length]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,8 +179,10 @@ class Stream:
     order: Any
 
     def next_order(self, is_shuffled: bool) -> Any:
-        if is_shuffled:
-            self.order = shuffle(self.order, random_state=self.state)
+        if is_shuffled:  # as `sklearn.utils.shuffle` draws, whose checks take longer than a step of small nets
+            drawn = np.arange(len(self.order))
+            self.state.shuffle(drawn)
+            self.order = self.order[drawn]
         return self.order
 
 
@@ -141,9 +194,10 @@ def started(problem: Problem, template: Any, estimators: Sequence[Any]) -> tuple
         beginner._label_binarizer = getattr(template, "_label_binarizer", None)
         beginner._random_state = check_random_state(seed)
         beginner._initialize(problem.Y, list(problem.shape.widths), problem.X.dtype)
-        firsts[seed] = np.concatenate([part.ravel() for part in (*beginner.coefs_, *beginner.intercepts_)])
+        firsts[seed] = [part.T.ravel() for part in (*beginner.coefs_, *beginner.intercepts_)]
         streams[seed] = Stream(state=beginner._random_state, order=np.arange(len(problem.X), dtype=int))
-    weights = np.stack([firsts[int(estimator.random_state)] for estimator in estimators])
+    parts = zip(*(firsts[int(estimator.random_state)] for estimator in estimators), strict=True)
+    weights = problem.shape.joined([np.stack(part) for part in parts])
     return Nets.of(problem.shape, weights, estimators), streams
 
 
@@ -159,16 +213,18 @@ def trained(
     nets, streams = started(problem, template, mine)
     places, seeds = np.array(positions), np.array([int(estimator.random_state) for estimator in mine])
     size = rows_a_step(template, len(problem.X))
+    given = template.get_params(deep=False)
+    prepared = {name: value for name, value in vars(template).items() if name not in given}
     for epoch in range(1, template.max_iter + 1):
         orders = {int(seed): streams[int(seed)].next_order(template.shuffle) for seed in np.unique(seeds)}
         rows = np.stack([orders[int(seed)] for seed in seeds]) if len(orders) > 1 else orders[int(seeds[0])]
-        losses = _epoch(problem, nets, rows, size)
+        losses = _epoch(nets, Pass(problem, rows), len(problem.X), size)
         has_stopped = nets.end_epoch(losses, template, epoch * len(problem.X))
         is_last = epoch == template.max_iter
         for at in np.flatnonzero(has_stopped | is_last):
             if is_last and not has_stopped[at]:
                 _warn_unfinished(template.max_iter)
-            learned = nets.attributes(int(at), template, epoch)
+            learned = prepared | nets.attributes(int(at), epoch)
             if all(np.isfinite(part).all() for part in (*learned["coefs_"], *learned["intercepts_"])):
                 yield int(places[at]), learned
         if has_stopped.all():
@@ -178,14 +234,14 @@ def trained(
             places, seeds = places[~has_stopped], seeds[~has_stopped]
 
 
-def _epoch(problem: Problem, nets: Nets, rows: Any, size: int) -> Any:
-    """Make one pass over the rows in the given order (one for all nets, or one each); return mean losses."""
-    total = np.zeros(len(nets.weights))
+def _epoch(nets: Nets, rows: Pass, n_rows: int, size: int) -> Any:
+    """Make one pass over the rows, *size* of them a step; return mean losses."""
+    total = np.zeros(len(nets.rates))
     with np.errstate(all="ignore"):
-        for part in gen_batches(len(problem.X), size):
-            chosen = rows[..., part]
-            total += nets.step(problem.X[chosen], problem.Y[chosen]) * (part.stop - part.start)
-    return total / len(problem.X)
+        for start in range(0, n_rows, size):
+            part = slice(start, min(start + size, n_rows))
+            total += nets.step(*rows.batch(part)) * (part.stop - part.start)
+    return total / n_rows
 
 
 def _warn_unfinished(max_iter: int) -> None:

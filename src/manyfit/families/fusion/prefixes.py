@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -46,15 +45,19 @@ class Fitted:
         repeat(self.warned)
 
 
-def fitted(estimator: Any, changes: Params, X: Any, y: Any, **fit_params: Any) -> Fitted:
+def fitted(estimator: Any, changes: Params, X: Any, y: Any) -> Fitted:
     """
     Return a clone of *estimator* with *changes*, fitted; its warnings are held back.
 
     Raises `CannotFuse` when the fit fails: each fit alone has its own error.
     """
-    made = clone(estimator).set_params(**changes)
+    return grown(clone(estimator).set_params(**changes).fit, X, y)
+
+
+def grown(grow: Callable[[Any, Any], Any], X: Any, y: Any) -> Fitted:
+    """Return the estimator that *grow* returns for rows and target, in the way of `fitted`."""
     try:
-        return Fitted(*heard(partial(made.fit, **fit_params), X, y))
+        return Fitted(*heard(grow, X, y))
     except Exception as error:
         raise _unless_memory(error, "the fit with the most of them failed") from error
 

@@ -8,11 +8,14 @@ from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Batch, CannotFuse, Guarantee, Params, Source
 from manyfit.families.fusion.demands import require_one_target
 from manyfit.families.fusion.prefixes import Fitted, by_length, is_whole, prefix_seconds, seed_refusal
-from manyfit.families.fusion.sources import FittedSource
 from manyfit.families.fusion.tokens import token
 
-Stop = Callable[[int], Params | None]
-"""Returns the keywords with which a method answers after that many rounds, None when there are none."""
+After = Callable[[int], Source | None]
+"""
+Returns what answers after that many rounds, None when the fits have to be made alone.
+
+It is called with more rounds each time, so that answers may go on from those before.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class RoundsRule:
     proven_on: Mapping[str, tuple[str, ...]]
     refusal: Callable[[Params], str | None]
     n_rounds: Callable[[Any], int]
-    train: Callable[[Batch, int], tuple[Fitted, Stop]]
+    train: Callable[[Batch, int], tuple[Fitted, After]]
     axes: tuple[str, ...] = ("n_estimators",)
     shares: str = "the fit with the most rounds"
     guarantee: Guarantee = Guarantee.EXACT
@@ -46,14 +49,14 @@ class RoundsRule:
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
         require_one_target(batch)
         lengths = by_length(batch.estimators, self.n_rounds)
-        longest, stop = self.train(batch, lengths[-1][0])
+        longest, after = self.train(batch, lengths[-1][0])
         for n_rounds, positions in lengths:
-            keywords = stop(n_rounds)
-            if keywords is None:
+            source = after(n_rounds)
+            if source is None:
                 continue
             for position in positions:
                 longest.warn_again()
-                yield position, FittedSource(longest.estimator, batch.sets, keywords)
+                yield position, source
 
 
 def rounds_refusal(params: Params, known: Collection[str], *, default: bool) -> str | None:

@@ -3,12 +3,13 @@ Support vector machines on shared kernels.
 
 libsvm computes the kernel of every fit anew, and for several classes once per pair of classes. Here the
 inner products are computed once for a batch, every kernel from them, and scikit-learn's own libsvm is
-handed the kernel. Its solver then takes the same steps: support vectors, coefficients and intercepts are
-equal bit for bit (see `manyfit.families.fusion.kernels`). Decision values are added up in another order.
+handed the kernel, or a compiled solver that does what it does. It then takes the same steps: support
+vectors, coefficients and intercepts are equal bit for bit (see `manyfit.families.fusion.kernels` and
+`manyfit.families.fusion.svm_compiled`). Decision values are added up in another order.
 Whatever rounding could change (a sign, the order of two values) is asked of the estimator itself.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +30,10 @@ from manyfit.families.fusion.kernels import (
     TrainingKernels,
     is_alike_here,
     kernel_of,
-    own_products,
     rounding,
 )
+from manyfit.families.fusion.pairwise import Pairs, Solution, pairs_of
+from manyfit.families.fusion.paths import Compiled, Paths
 from manyfit.families.fusion.sources import ComputedSource
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
@@ -41,6 +43,9 @@ LARGEST_KERNEL_BYTES = 384 << 20
 LARGEST_SET_BYTES = 128 << 20
 """Of one kernel between a set and the training rows; larger sets are answered by the estimators themselves."""
 
+LARGEST_SQUARE = 1e300
+"""Of the norm of a row, so that no inner product overflows."""
+
 CLASSIFIERS = frozenset({"sklearn.svm:SVC", "sklearn.svm:NuSVC"})
 REGRESSIONS = frozenset({"sklearn.svm:SVR", "sklearn.svm:NuSVR"})
 AXES = (
@@ -48,18 +53,6 @@ AXES = (
     *("tol", "shrinking", "max_iter", "cache_size", "verbose", "random_state"),
     *("decision_function_shape", "break_ties"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """What libsvm found, in its own layout; `support` are positions among the training rows as given."""
-
-    support: Any
-    n_support: Any
-    dual: Any
-    intercept: Any
-    status: int
-    n_iter: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,9 @@ class Training:
     given: Any
     kernels: TrainingKernels
     sets: Mapping[str, Any]
+    pairs: Pairs | None
+    """None for a regression."""
+
     _known: dict[str, SetKernels] = field(default_factory=dict)
 
     def rows(self, name: str) -> Any:
@@ -90,7 +86,7 @@ class Training:
     def set_kernels(self, name: str) -> SetKernels:
         """Return the kernels between a set and the training rows."""
         if name not in self._known:
-            self._known[name] = SetKernels(self.rows(name), self.X[self.order])
+            self._known[name] = SetKernels(self.rows(name), self.kernels.rows, self.kernels.squares)
         return self._known[name]
 
     def checked(self, estimator: Any) -> Any:
@@ -117,11 +113,12 @@ def training_of(batch: Batch) -> Training:
     order = np.arange(len(X)) if batch.path in REGRESSIONS else np.argsort(targets, kind="stable")
     if too_large := _too_large(len(X)):
         raise CannotFuse(too_large)
-    products = own_products(np.ascontiguousarray(X[order]))
-    if not np.isfinite(products).all():
+    kernels = TrainingKernels(np.ascontiguousarray(X[order]))
+    if not kernels.squares.max() < LARGEST_SQUARE:
         raise CannotFuse("inner products of the rows are too large for a number")
     ordered = np.ascontiguousarray(targets[order])
-    return Training(X, y, order, ordered, probe, batch.X, TrainingKernels(products), batch.sets)
+    pairs = None if batch.path in REGRESSIONS else pairs_of(ordered, order, len(probe.classes_))
+    return Training(X, y, order, ordered, probe, batch.X, kernels, batch.sets, pairs)
 
 
 def solve(estimator: Any, training: Training, matrix: Any, max_iter: int | None = None) -> Solution:
@@ -169,23 +166,50 @@ def kernel_gamma(estimator: Any, X: Any) -> float:
     return kernel_of({**estimator.get_params(deep=False), "kernel": "poly"}, X).gamma
 
 
-def pair_weights(solution: Solution, order: Any, n_classes: int) -> Any:
-    """Return the weights of the training rows (rows sorted by class, one column a pair of classes)."""
-    place = np.empty(len(order), dtype=np.intp)
-    place[order] = np.arange(len(order))
-    at = place[solution.support]
-    if n_classes == 0:
-        weights = np.zeros((len(order), 1))
-        weights[at, 0] = solution.dual[0]
-        return weights
-    ends = np.cumsum(solution.n_support)
-    of = [slice(end - count, end) for end, count in zip(ends, solution.n_support, strict=True)]
-    pairs = [(i, j) for i in range(n_classes) for j in range(i + 1, n_classes)]
-    weights = np.zeros((len(order), len(pairs)))
-    for column, (i, j) in enumerate(pairs):
-        weights[at[of[i]], column] = solution.dual[j - 1, of[i]]
-        weights[at[of[j]], column] = solution.dual[i, of[j]]
-    return weights
+@dataclass(slots=True)
+class Sums:
+    """The decision values of one solution, which several fits may have in common."""
+
+    training: Training
+    solution: Solution
+    kernel: KernelName
+    _weights: Any = None
+    _known: dict[tuple[str, bool], tuple[Any, Any]] = field(default_factory=dict)
+
+    def of(self, name: str, *, near: bool = False) -> tuple[Any, Any]:
+        """
+        Return libsvm's decision values (rows, pairs) and how far each may be from libsvm's own.
+
+        With *near* they may be farther than with others, and are had at less cost: enough for signs.
+        """
+        if (name, False) in self._known:
+            return self._known[name, False]
+        if (name, near) not in self._known:
+            self._known[name, near] = self._computed(name, near)
+        return self._known[name, near]
+
+    def _computed(self, name: str, near: bool) -> tuple[Any, Any]:
+        matrix, largest, apart = self.training.set_kernels(name).matrix(self.kernel, near=near)
+        share = rounding(self.kernel, len(self.solution.support))
+        weights, pairs, offset = self._all_weights(), self.training.pairs, self.solution.intercept
+        if pairs is None:
+            sums, total = matrix @ weights.T, np.abs(weights).sum(axis=1)
+        else:
+            sums, total = (
+                pairs.sums(matrix, weights),
+                pairs.sums(np.ones((1, weights.shape[1])), np.abs(weights))[0],
+            )
+        return sums + offset, np.multiply.outer(share * largest + apart, total) + share * np.abs(offset)
+
+    def _all_weights(self) -> Any:
+        if self._weights is None:
+            pairs = self.training.pairs
+            if pairs is None:
+                self._weights = np.zeros((1, len(self.training.X)))
+                self._weights[:, self.solution.support] = self.solution.dual
+            else:
+                self._weights = pairs.weights(self.solution)
+        return self._weights
 
 
 @dataclass(slots=True)
@@ -193,12 +217,13 @@ class Answers:
     """The answers of one solution; rows that rounding leaves in doubt are asked of the fitted estimator."""
 
     estimator: Any
-    training: Training
-    solution: Solution
-    kernel: KernelName
-    _weights: Any = None
+    sums: Sums
     _fitted: Any = None
-    _sums: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def training(self) -> Training:
+        """What its fits share."""
+        return self.sums.training
 
     @property
     def n_classes(self) -> int:
@@ -208,21 +233,8 @@ class Answers:
     def fitted(self) -> Any:
         """Return the estimator as fitted alone."""
         if self._fitted is None:
-            self._fitted = fitted(self.estimator, self.training, self.solution)
+            self._fitted = fitted(self.estimator, self.training, self.sums.solution)
         return self._fitted
-
-    def sums(self, name: str) -> tuple[Any, Any]:
-        """Return libsvm's decision values (rows, pairs) and how far each may be from libsvm's own."""
-        if name not in self._sums:
-            if self._weights is None:
-                self._weights = pair_weights(self.solution, self.training.order, self.n_classes)
-            matrix, largest = self.training.set_kernels(name).matrix(self.kernel)
-            share, apart = rounding(self.kernel, self.training.X.shape[1], len(self.solution.support))
-            total = np.abs(self._weights).sum(axis=0)
-            offset = self.solution.intercept
-            slack = np.multiply.outer(share * largest + apart, total) + share * np.abs(offset)
-            self._sums[name] = matrix @ self._weights + offset, slack
-        return self._sums[name]
 
     def predict(self, name: str) -> Any:
         ties = self.n_classes and self.estimator.break_ties
@@ -235,7 +247,7 @@ class Answers:
         return self._voted(name)
 
     def _voted(self, name: str) -> Any:
-        sums, slack = self.sums(name)
+        sums, slack = self.sums.of(name, near=True)
         firsts, seconds = np.triu_indices(self.n_classes, 1)
         wins = (sums > 0).astype(np.float32)
         votes = wins @ _indicator(firsts, self.n_classes) + (1 - wins) @ _indicator(seconds, self.n_classes)
@@ -251,7 +263,7 @@ class Answers:
 
     def _values(self, name: str) -> tuple[Any, Any]:
         """Return real answers, and which rows may differ from the estimator's own in more than last places."""
-        sums, slack = self.sums(name)
+        sums, slack = self.sums.of(name)
         if not self.n_classes:
             return sums[:, 0], _uncertain(sums, slack[:, 0])
         if self.n_classes == 2:
@@ -302,7 +314,8 @@ def _close_within(values: Any, slack: Any) -> Any:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelsRule:
     """
-    Predicted classes are equal, decision values agree within 1e-9.
+    Predicted classes are equal, decision values agree within 1e-9. Where numba is installed, on x86-64 processors,
+    a compiled solver takes libsvm's steps for SVC, bit for bit, once libsvm has taken as long as loading it.
 
     Fits with a kernel of the user's own, with `probability` True, on rows whose inner products overflow, or with
     a kernel of more than 384 MiB (7,094 rows) are fitted alone.
@@ -311,9 +324,10 @@ class KernelsRule:
     name: str = "svm-kernel"
     covers: frozenset[str] = CLASSIFIERS | REGRESSIONS
     axes: tuple[str, ...] = AXES
-    shares: str = "the inner products of the rows and each kernel"
+    shares: str = "the inner products of the rows, each kernel and, with numba, solutions for larger C"
     guarantee: Guarantee = Guarantee.CLOSE
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
+    compiled: Compiled = field(default_factory=Compiled, compare=False, repr=False)
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         return refuses_kernel(params) or _too_large(size.n_rows)
@@ -330,12 +344,50 @@ class KernelsRule:
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
         training = training_of(batch)
         for kernel, positions in by_kernel(batch, training):
-            matrix = training.kernels.matrix(kernel)
+            solver, sums = Solver(training, kernel, self.compiled), None
             for position in positions:
                 estimator = training.checked(batch.estimators[position])
-                source = finished(estimator, training, kernel, solve(estimator, training, matrix))
+                solution = solver.solve(estimator)
+                if sums is None or sums.solution is not solution:
+                    sums = Sums(training, solution, kernel)
+                source = finished(estimator, sums)
                 if source is not None:
                     yield position, source
+
+
+@dataclass(slots=True)
+class Solver:
+    """Solves fits with one kernel, smallest C first: by libsvm, or where that is quicker as libsvm does."""
+
+    training: Training
+    kernel: KernelName
+    compiled: Compiled
+    _matrix: Any = None
+    _paths: Paths | None = None
+
+    def solve(self, estimator: Any) -> Solution:
+        """Return the solution for a `checked` estimator, bit for bit libsvm's own."""
+        pairs = self.training.pairs
+        if pairs is None or estimator._impl != "c_svc":
+            return self._by_libsvm(estimator)
+        if not estimator.verbose and (compiled := self.compiled.solver()) is not None:
+            if self._paths is None:
+                self._paths = self._new_paths(pairs, compiled)
+            if (found := self._paths.solve(estimator)) is not None:
+                return found
+        solution = self._by_libsvm(estimator)
+        self.compiled.spend(pairs.starts, solution.n_iter)
+        return solution
+
+    def _by_libsvm(self, estimator: Any) -> Solution:
+        if self._matrix is None:
+            self._matrix = self.training.kernels.matrix(self.kernel)
+        return solve(estimator, self.training, self._matrix)
+
+    def _new_paths(self, pairs: Pairs, compiled: Callable[..., Any]) -> Paths:
+        self._matrix = None
+        kernels = self.training.kernels
+        return Paths(pairs, kernels.matrix(self.kernel, np.float32), kernels.diagonal(self.kernel), compiled)
 
 
 def by_kernel(batch: Batch, training: Training) -> Iterator[tuple[KernelName, Sequence[int]]]:
@@ -349,12 +401,13 @@ def by_kernel(batch: Batch, training: Training) -> Iterator[tuple[KernelName, Se
         yield kernel, sorted(positions, key=lambda position: float(batch.estimators[position].C))
 
 
-def finished(estimator: Any, training: Training, kernel: KernelName, solution: Solution) -> Source | None:
+def finished(estimator: Any, sums: Sums) -> Source | None:
     """Return the answers of one fit; None when its numbers overflow, which the estimator itself reports."""
+    solution = sums.solution
     if not (np.isfinite(solution.dual).all() and np.isfinite(solution.intercept).all()):
         return None
     _warn(estimator, solution)
-    return source_of(Answers(estimator, training, solution, kernel))
+    return source_of(Answers(estimator, sums))
 
 
 def source_of(answers: Answers) -> Source:

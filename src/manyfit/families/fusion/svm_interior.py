@@ -19,15 +19,14 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from manyfit.contracts.estimators import FitSize
 from manyfit.contracts.fusion import Batch, Guarantee, Params, Predicting, Source
 from manyfit.families.fusion.kernels import KernelName
-from manyfit.families.fusion.pairwise import pairs_of
+from manyfit.families.fusion.pairwise import Pairs, Solution
 from manyfit.families.fusion.svm import (
     AXES,
     KernelsRule,
-    Solution,
+    Sums,
     Training,
     by_kernel,
     finished,
-    pair_weights,
     solve,
     training_of,
 )
@@ -210,7 +209,8 @@ def budget_of(sizes: Sequence[int]) -> int:
 
 def rescued(estimator: Any, training: Training, kernel: KernelName, matrix: Any) -> Solution:
     """Return libsvm's solution, with those pairs that it did not finish solved by the interior-point method."""
-    pairs = pairs_of(training)
+    pairs = training.pairs
+    assert pairs is not None
     sizes = [len(pairs.rows(pair)) for pair in pairs]
     budget = budget_of(sizes)
     own = estimator.max_iter
@@ -219,24 +219,24 @@ def rescued(estimator: Any, training: Training, kernel: KernelName, matrix: Any)
     begun = solve(estimator, training, matrix, max_iter=budget)
     if not begun.status:
         return begun
-    weights = pair_weights(begun, training.order, pairs.n_classes)
+    weights = pairs.weights(begun)
     intercepts = np.array(begun.intercept)
     stopped = False
     for column in np.flatnonzero(begun.n_iter >= budget):
-        rows, y = pairs.rows(list(pairs)[column]), pairs.targets(list(pairs)[column])
-        problem = _problem(estimator, training, kernel, matrix, list(pairs)[column])
-        so_far = np.abs(weights[rows, column])
+        pair = list(pairs)[column]
+        problem = _problem(estimator, training, pairs, kernel, matrix, pair)
+        so_far = np.abs(pairs.of_pair(weights, pair))
         found, intercept, violation = interior_point(problem, estimator.tol)
         if violation < _stopping(problem, so_far)[1]:
-            weights[rows, column], intercepts[column] = found * y, intercept
+            pairs.set_pair(weights, pair, found * pairs.targets(pair))
+            intercepts[column] = intercept
         stopped = stopped or violation > estimator.tol
     return pairs.solution(weights, intercepts, begun.n_iter, stopped=stopped)
 
 
 def _problem(
-    estimator: Any, training: Training, kernel: KernelName, matrix: Any, pair: tuple[int, int]
+    estimator: Any, training: Training, pairs: Pairs, kernel: KernelName, matrix: Any, pair: tuple[int, int]
 ) -> Problem:
-    pairs = pairs_of(training)
     rows, y = pairs.rows(pair), pairs.targets(pair)
     bounds = estimator.C * estimator.class_weight_
     upper = np.where(y > 0, bounds[pair[0]], bounds[pair[1]])
@@ -277,7 +277,8 @@ class InteriorRule:
             matrix = training.kernels.matrix(kernel)
             for position in positions:
                 estimator = training.checked(batch.estimators[position])
-                source = finished(estimator, training, kernel, rescued(estimator, training, kernel, matrix))
+                solution = rescued(estimator, training, kernel, matrix)
+                source = finished(estimator, Sums(training, solution, kernel))
                 if source is not None:
                     yield position, source
 
