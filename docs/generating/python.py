@@ -84,9 +84,14 @@ def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(default="<function>") if inspect.isroutine(parameter.default) else parameter
 
 
+_THEIRS = "\nParameters\n"
+
+
 def _searches() -> str:
+    # behind their own words stand those of scikit-learn, which are not ours to print
+    own = {cls: prose(cls.__doc__).partition(_THEIRS)[0].strip() for cls in SEARCHES}
     parts = [
-        f"### `manyfit.{cls.__name__}`\n\n```text\n{_lines(cls)}\n```\n\n{prose(cls.__doc__)}" for cls in SEARCHES
+        f"### `manyfit.{cls.__name__}`\n\n```text\n{_lines(cls)}\n```\n\n{words}" for cls, words in own.items()
     ]
     return "\n\n".join([f"## Search classes\n\n{_SEARCHES.strip()}", *parts])
 

@@ -180,8 +180,8 @@ KEEP = Section(
             "true or false",
             "`false`",
             "What fitted estimators tell of their training (`loss_curve_`, `train_score_`, `n_iter_` and the"
-            " like), up to 500 numbers of each. Estimators that have a curve are fitted alone. See"
-            " [exporting](../how-to/export.md).",
+            " like), up to 500 numbers of each, and scores of boosters by number of rounds. Estimators that have a"
+            " curve are fitted alone. See [exporting](../how-to/export.md#series).",
         ),
         "predictions": (
             '`"none"`, `"all"`, true or false',

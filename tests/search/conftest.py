@@ -19,3 +19,9 @@ def pooled(monkeypatch):
     monkeypatch.setattr(running, "SMALL_SECONDS", -1.0)
     monkeypatch.setattr(running, "HANDING_SECONDS", 0.0)
     monkeypatch.setattr(running.Running, "_help", lambda *_: None)
+
+
+def pytest_configure(config):
+    """Know the marks that scikit-learn's own tests have."""
+    for mark in ("no_check_spmatrix", "parallel_threads", "thread_unsafe"):
+        config.addinivalue_line("markers", f"{mark}: known to scikit-learn")

@@ -1,9 +1,11 @@
 """Searches in a store: durable, resumed, each a sweep of its own."""
 
+import copy
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +229,46 @@ def test_the_code_of_a_function_is_content():
 
     assert content_of(made(1)) != content_of(made(2))
     assert content_of(made(1)) == content_of(made(1))
+
+
+class Limited:
+    """Scores by a limit: as an object, and by a method."""
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def scored(self, estimator, X, y):
+        return self.limit
+
+
+class Listed(list):
+    """A list with a name."""
+
+
+OTHERS = {
+    "partial function": (partial(plain, X=1), partial(plain, X=2)),
+    "method": (Limited(1).scored, Limited(2).scored),
+    "object": (Limited(1), Limited(2)),
+    "list with a name": (Listed([1]), Listed([2])),
+    "masked array": (np.ma.array([1, 2]), np.ma.array([1, 3])),
+    "set": ({"a", "b"}, {"a", "c"}),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), OTHERS.values(), ids=OTHERS)
+def test_what_an_object_holds_is_content(one, other):
+    """What a parameter or a scorer holds counts, whether its attributes tell of it or not."""
+    assert content_of(one) == content_of(copy.deepcopy(one))
+    assert content_of(one) != content_of(other)
+
+
+def test_what_holds_itself_has_a_key():
+    """A function that calls itself and a list that is in itself are content like any other."""
+
+    def counted(n):
+        return n and counted(n - 1)
+
+    endless = [1]
+    endless.append(endless)
+    assert content_of(counted) == content_of(counted)
+    assert content_of(endless) != content_of([1, [1]])

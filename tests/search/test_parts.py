@@ -7,10 +7,13 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_array, issparse
 from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, get_scorer, r2_score
+from sklearn.model_selection._validation import _safe_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -180,6 +183,24 @@ def test_bodies_keep_every_number(number):
         )
         again = scored_of(json.loads(json.dumps(body_of(scored, {"cv": 1}), allow_nan=False)))
         assert repr(again) == repr(scored)
+
+
+class _Renamed(np.ndarray):
+    """An array that is not a plain one."""
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, lambda rows: rows.view(_Renamed), list, pd.DataFrame, csr_array])
+def test_rows_of_a_fold_are_those_of_scikit_learn(wrap):
+    """Whatever holds the rows, a fold has those that scikit-learn would take."""
+    asked = evaluation(KNeighborsClassifier(), [{"n_neighbors": k} for k in (1, 2)], X=wrap(X))
+    train, test = asked.splits[1]
+    table = Fitting(asked, separate=False)._table(1)
+    wanted, targets = _safe_split(asked.estimator, asked.X, y, train)
+    others, _ = _safe_split(asked.estimator, asked.X, y, test, train)
+    for mine, its in ((table.X, wanted), (table.sets["cv"], others), (table.y, targets)):
+        assert type(mine) is type(its)
+        dense = [part.toarray() if issparse(part) else np.asarray(part) for part in (mine, its)]
+        np.testing.assert_array_equal(*dense)
 
 
 def test_portions_cover_every_task_once():

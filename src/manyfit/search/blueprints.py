@@ -1,6 +1,6 @@
 """Which fits may share work, and how they are taken apart for it."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,7 @@ _DEFAULTS: Mapping[str, Any] = {
 _IN_PLACE = ("copy", "copy_X", "copy_x", "overwrite_X")
 _TELLING = frozenset({*_IN_PLACE, "memory", "random_state"})
 """Parameters whose value decides whether fits may share work at all."""
+_SIMPLE = (str, int, float, type(None))
 _NUMBERS = (float, int, bool, np.float64, np.float32, np.int64, np.bool_)
 
 
@@ -89,6 +90,8 @@ class Blueprints:
         """Whether fits of a candidate may ask the global random stream; rather yes than no."""
         if self.of(candidate) is not None:
             return False
+        if not _is_known(type(self._evaluation.estimator)):
+            return True  # and nobody sees parameters set that are not going to be fitted
         try:
             estimator = self._made(candidate)
         except Exception:  # noqa: BLE001 - it will not be fitted
@@ -120,9 +123,12 @@ class Blueprints:
 
     def _draw(self, candidate: int) -> Blueprint | None:
         """Return the blueprint, after the model of a candidate that differs in numbers of the last step only."""
-        kind, numbers = self._kind(self._evaluation.candidates[candidate])
+        try:
+            kind, numbers = self._kind(self._evaluation.candidates[candidate])
+        except RecursionError:  # a parameter that holds itself
+            return None
         if kind in self._models:
-            return self._like(self._models[kind], candidate, numbers)
+            return _like(self._models[kind], candidate, numbers)
         blueprint = self._draw_anew(candidate)
         if blueprint is not None and numbers and _takes_numbers(blueprint.final, numbers):
             self._models[kind] = blueprint
@@ -144,21 +150,6 @@ class Blueprints:
         """Whether a parameter of a search is one of the last step that decides nothing about sharing."""
         own = name.removeprefix(self._prefix)
         return name.startswith(self._prefix) and "__" not in own and own not in _TELLING
-
-    def _like(self, model: Blueprint, candidate: int, numbers: Mapping[str, Any]) -> Blueprint:
-        name, final = model.fit.steps[-1]
-        cls: Any = type(final)
-        part = cls.__new__(cls)
-        vars(part).update(vars(final) | numbers)
-        last = self._token(("like", model.fit.tokens[-1], tuple((key, token_of(numbers[key])) for key in numbers)))
-        fit = Fit(
-            index=candidate,
-            steps=[*model.fit.steps[:-1], (name, part)],
-            paths=model.fit.paths,
-            tokens=[*model.fit.tokens[:-1], last],
-            renew=_copied,
-        )
-        return Blueprint(fit=fit, score=model.score)
 
     def _draw_anew(self, candidate: int) -> Blueprint | None:
         try:
@@ -195,6 +186,23 @@ class Blueprints:
             return not unset
         path = self.path(estimator)
         return not self._families.of(path).uses_seed(path, estimator.get_params(deep=False))
+
+
+def _like(model: Blueprint, candidate: int, numbers: Mapping[str, Any]) -> Blueprint:
+    """Return the blueprint of a candidate that differs from that of *model* in *numbers* of the last step."""
+    fit = model.fit
+    name, final = fit.steps[-1]
+    cls: Any = type(final)
+    part = cls.__new__(cls)
+    vars(part).update(vars(final), **numbers)
+    mine = Fit(
+        index=candidate,
+        steps=[*fit.steps[:-1], (name, part)],
+        paths=fit.paths,
+        tokens=[*fit.tokens[:-1], ("own", candidate)],  # what predicts is the step of one candidate
+        renew=_copied,
+    )
+    return Blueprint(fit=mine, score=model.score)
 
 
 def _steps(estimator: Any) -> list[tuple[str, Any]]:
@@ -234,25 +242,27 @@ def _copied(estimator: Any) -> Any:
 
 
 def _holds_estimators(estimator: Any) -> bool:
-    return any(True for value in vars(estimator).values() for _ in _inside_value(value))
+    values = [value for value in vars(estimator).values() if not isinstance(value, _SIMPLE)]
+    return any(True for value in values for _ in inside(value))
 
 
-def inside(estimator: Any) -> Iterator[Any]:
-    """Yield *estimator* and all estimators in its parameters."""
-    yield estimator
-    for value in estimator.get_params(deep=False).values():
-        yield from _inside_value(value)
-
-
-def _inside_value(value: Any) -> Iterator[Any]:
-    if is_estimator(value):
-        yield from inside(value)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _inside_value(part)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _inside_value(part)
+def inside(value: Any) -> Iterator[Any]:
+    """Yield all estimators in *value*, itself and those in parameters, each once: one may hold what holds it."""
+    seen = {id(value): value}
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        parts: Iterable[Any] = ()
+        if is_estimator(value):
+            yield value
+            parts = value.get_params(deep=False).values()
+        elif isinstance(value, (list, tuple)):
+            parts = value
+        elif isinstance(value, Mapping):
+            parts = value.values()
+        new = {id(part): part for part in parts if id(part) not in seen}
+        seen.update(new)
+        waiting += new.values()
 
 
 def _keeps_rows(estimator: Any) -> bool:
@@ -275,7 +285,7 @@ def _is_pure(function: Any) -> bool:
 
 
 def _is_known(cls: type) -> bool:
-    return cls.__module__.split(".")[0] in _KNOWN
+    return cls.__module__.split(".")[0] in _KNOWN and "<locals>" not in cls.__qualname__
 
 
 def _seeds(estimator: Any) -> Iterator[tuple[str, Any]]:
@@ -287,6 +297,8 @@ def _seeds(estimator: Any) -> Iterator[tuple[str, Any]]:
 def _may_share(evaluation: Evaluation) -> bool:
     """Whether any fits of the evaluation may share work."""
     if evaluation.fuse is None or evaluation.fit_params or evaluation.score_params:
+        return False
+    if not _is_known(type(evaluation.estimator)):
         return False
     settings = {name: value for name, value in evaluation.settings.items() if name not in _HARMLESS}
     if any(name not in _DEFAULTS or _DEFAULTS[name] != value for name, value in settings.items()):

@@ -7,6 +7,7 @@ None: a bar on a terminal; False) and `fuse` (False: every fit is made alone; a 
 these names, which may change scores). `n_jobs=None` means all cores; `pre_dispatch` has no effect.
 """
 
+import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,13 +23,37 @@ _EXTRA: dict[str, Any] = {
     "progress": ["boolean", None],
     "fuse": ["boolean", list, tuple],
 }
+_N_JOBS = """``None`` means all cores; 1 where a scorer or an estimator of yours keeps what it sees
+    in variables of your program."""
+_EXTRA_WORDS = """
+store : str or path-like, default=None
+    The URL or the folder of a store: the search is durable, and goes on where it was killed.
+
+progress : bool, default=None
+    Whether to show a bar; None: on a terminal only.
+
+fuse : bool or list of str, default=True
+    False: every fit is made alone. A list: also the rules with these names, which may change scores.
+"""
 
 
+def _documented(cls: Any) -> Any:
+    """Let `help` and notebooks show scikit-learn's words on parameters and attributes, behind the class's own."""
+    theirs = cls.__mro__[1].__doc__
+    if cls.__doc__ and theirs:  # neither is there under `python -OO`
+        _, words, rest = inspect.cleandoc(theirs).partition("\nParameters\n")
+        rest = rest.replace("``None`` means 1 unless in a :obj:`joblib.parallel_backend` context.", _N_JOBS)
+        words, attributes, rest = (words + rest).partition("\nAttributes\n")
+        cls.__doc__ = f"{inspect.cleandoc(cls.__doc__)}\n{words.rstrip()}\n{_EXTRA_WORDS}{attributes}{rest}"
+    return cls
+
+
+@_documented
 class GridSearchCV(model_selection.GridSearchCV, Search):  # type: ignore[misc]
     """
     Search over all combinations of a grid, as `sklearn.model_selection.GridSearchCV`, faster.
 
-    `store`, `progress` and `fuse` are manyfit's own, see `manyfit.search.classes`.
+    `store`, `progress` and `fuse` are manyfit's own.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -70,11 +95,12 @@ class GridSearchCV(model_selection.GridSearchCV, Search):  # type: ignore[misc]
         self.fuse = fuse
 
 
+@_documented
 class RandomizedSearchCV(model_selection.RandomizedSearchCV, Search):  # type: ignore[misc]
     """
     Search over random draws, as `sklearn.model_selection.RandomizedSearchCV`, faster.
 
-    `store`, `progress` and `fuse` are manyfit's own, see `manyfit.search.classes`.
+    `store`, `progress` and `fuse` are manyfit's own.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -120,11 +146,12 @@ class RandomizedSearchCV(model_selection.RandomizedSearchCV, Search):  # type: i
         self.fuse = fuse
 
 
+@_documented
 class HalvingGridSearchCV(_HalvingGridSearchCV, Search):  # type: ignore[misc]
     """
     Successive halving over a grid, as `sklearn.model_selection.HalvingGridSearchCV`, faster.
 
-    `store`, `progress` and `fuse` are manyfit's own, see `manyfit.search.classes`.
+    `store`, `progress` and `fuse` are manyfit's own.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {**_HalvingGridSearchCV._parameter_constraints, **_EXTRA}
@@ -173,11 +200,12 @@ class HalvingGridSearchCV(_HalvingGridSearchCV, Search):  # type: ignore[misc]
         self.fuse = fuse
 
 
+@_documented
 class HalvingRandomSearchCV(_HalvingRandomSearchCV, Search):  # type: ignore[misc]
     """
     Successive halving over random draws, as `sklearn.model_selection.HalvingRandomSearchCV`, faster.
 
-    `store`, `progress` and `fuse` are manyfit's own, see `manyfit.search.classes`.
+    `store`, `progress` and `fuse` are manyfit's own.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {**_HalvingRandomSearchCV._parameter_constraints, **_EXTRA}

@@ -211,15 +211,16 @@ class Fitting:
             self._tables.clear()
             evaluation = self._evaluation
             train, test = evaluation.splits[fold]
-            X_train, y_train = _safe_split(evaluation.estimator, evaluation.X, evaluation.y, train)
-            X_test, y_test = _safe_split(evaluation.estimator, evaluation.X, evaluation.y, test, train)
+            X_train, y_train = _split(evaluation, train)
+            X_test, y_test = _split(evaluation, test, train)
             sets = {TEST: X_test, TRAIN: X_train} if evaluation.return_train_score else {TEST: X_test}
+            given = {TEST: y_test, TRAIN: y_train}
             y_train, y_test = _bare(y_train), _bare(y_test)
             for part in (X_train, X_test, y_train, y_test):
                 _protect(part)
             n_classes = len(np.unique(y_train)) if is_classifier(evaluation.estimator) else 0
             self._tables[fold] = Table(X=X_train, y=y_train, sets=sets, n_classes=n_classes)
-            self._targets = {TEST: Target(y_test), TRAIN: Target(y_train)}
+            self._targets = {TEST: Target(y_test, given[TEST]), TRAIN: Target(y_train, given[TRAIN])}
         return self._tables[fold]
 
     def _scored(self, event: Fitted, blueprint: Blueprint) -> Scored | None:
@@ -310,6 +311,15 @@ def fit_alone(evaluation: Evaluation, index: int) -> Scored:
         score_seconds=result["score_time"],
         fit_error=result["fit_error"],
     )
+
+
+def _split(evaluation: Evaluation, chosen: Any, train: Any = None) -> tuple[Any, Any]:
+    """Return the chosen rows and targets as scikit-learn would; for no estimator that takes distances."""
+    X, y = evaluation.X, evaluation.y
+    plain = all(type(part) is np.ndarray for part in (X, y, chosen)) and chosen.dtype.kind == "i"
+    if plain:  # what is left of `_safe_split` then
+        return X[chosen], y[chosen]
+    return _safe_split(evaluation.estimator, X, y, chosen, train)  # type: ignore[no-any-return]
 
 
 def _scores(many: Many, places: Any) -> list[Scores]:

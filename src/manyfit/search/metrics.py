@@ -22,10 +22,15 @@ Found = tuple[NDArray[np.floating], NDArray[np.bool_]]
 
 
 class Target:
-    """What the metrics need to know of the target `y` of one set."""
+    """
+    What the metrics need to know of the target `y` of one set, an array where it can be one.
 
-    def __init__(self, y: Any) -> None:
+    `given` is the target as the caller has it, which may be a series: metrics of users may look at its index.
+    """
+
+    def __init__(self, y: Any, given: Any = None) -> None:
         self.y = y
+        self.given = y if given is None else given
 
     def __len__(self) -> int:
         return len(self.y)

@@ -103,12 +103,22 @@ class Running:
 
     # -- in this process ---------------------------------------------------------------------------
 
-    def _run_here(self) -> None:
-        """Do all here; what draws from the global random stream in scikit-learn's order, and so the same."""
-        everything = range(self._evaluation.n_tasks)
-        drawing = [index for index in everything if self._evaluation.place(index)[0] in self._drawing]
-        self.do(sorted({*everything} - {*drawing}))
-        for index in drawing:
+    def _run_here(self, until: float | None = None) -> None:
+        """
+        Do all here, or what can be begun before the instant *until*.
+
+        Fits that are made alone have scikit-learn's order: their estimators and scorers may draw from a stream
+        of random numbers, print, or remember what they see.
+        """
+        shared: list[int] = []
+        alone: list[int] = []
+        for index in range(self._evaluation.n_tasks):
+            candidate, _ = self._evaluation.place(index)
+            (alone if self._fitting.blueprints.of(candidate) is None else shared).append(index)
+        self.do(shared, until)
+        for index in alone:
+            if until is not None and time.monotonic() > until:
+                return
             self._take_ready(self._fitting.alone(index))
 
     @cached_property
@@ -147,12 +157,7 @@ class Running:
         small += HANDING_SECONDS * self._evaluation.n_tasks
         if sum(portion.seconds for portion in portions) < small:
             with one_thread():
-                if self.draws:
-                    self._run_here()
-                    return
-                until = time.monotonic() + small
-                for portion in portions:
-                    self.do(portion.indices, until)
+                self._run_here(None if self.draws else time.monotonic() + small)
         if left := self._left(portions):
             self._run_pooled(left)
 

@@ -59,7 +59,7 @@ class Score:
             many = self._measured(Answers(target, 1, lambda method: _alone(responses.raw(method))))
             if many.sure[0]:
                 return self._named(many, responses, X, target)
-        return self.asked(responses, X, target.y)
+        return self.asked(responses, X, target.given)
 
     def many(self, responses: BlockResponses, target: Target) -> Many | None:
         """Return the scores of all fits of a block; None when they have to be scored one by one."""
@@ -75,7 +75,9 @@ class Score:
     def _named(self, many: Many, responses: Responses, X: Any, target: Target) -> Any:
         stand_in = responses.scored_by() if self.others else None
         found = {
-            name: float(many.values[name][0]) if name in many.values else self.others[name](stand_in, X, target.y)
+            name: float(many.values[name][0])
+            if name in many.values
+            else self.others[name](stand_in, X, target.given)
             for name in self.names
         }
         return found.get("", found)

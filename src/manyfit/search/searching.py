@@ -28,6 +28,17 @@ class Search(BaseSearchCV):  # type: ignore[misc]
     With callbacks, which are told of each fit in this process, scikit-learn itself searches.
     """
 
+    # for search classes of others, whose constructors do not know these parameters
+    store: Any = None
+    progress: bool | None = None
+    fuse: Any = True
+
+    _doc_link_module = "manyfit"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        """Return where scikit-learn documents the class: its HTML for notebooks links to that."""
+        return {"estimator_module": "sklearn.model_selection", "estimator_name": type(self).__name__}
+
     @_fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, **params: Any) -> "Search":
         """
@@ -183,7 +194,7 @@ def _has_callbacks(search: Any) -> bool:
     name = "_skl_callbacks"
     if hasattr(search, name) or hasattr(search, "_parent_callback_ctx") or hasattr(search.estimator, name):
         return True
-    parts = search.estimator.get_params(deep=True).values() if hasattr(search.estimator, "get_params") else ()
+    parts = search.estimator.get_params(deep=True).values() if is_estimator(search.estimator) else ()
     return any(is_estimator(part) and hasattr(part, name) for part in parts)
 
 

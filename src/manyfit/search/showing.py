@@ -1,6 +1,7 @@
 """What a search shows while it runs: a progress bar, and a line for each fit if `verbose` asks for it."""
 
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -45,20 +46,23 @@ class Showing:
             rate = f"{shown.speed:.3g}/s" if shown.speed else ""
             self._bar.update(shown.id, advance=1, rate=rate)
         if self._verbose > 1:
-            print(self._line(index, scored))  # noqa: T201 - what verbose asks for
+            print(*self._lines(index, scored), sep="\n")  # noqa: T201 - what verbose asks for
 
-    def _line(self, index: int, scored: Scored) -> str:
-        """Return the line of a task as scikit-learn words it."""
+    def _lines(self, index: int, scored: Scored) -> Iterator[str]:
+        """Yield the lines of a task as scikit-learn words them."""
         candidate, fold = self._evaluation.place(index)
         where = f" {fold + 1}/{self._evaluation.n_folds}" if self._verbose > 2 else ""
         if self._verbose > 9:
             where += f"; {candidate + 1}/{len(self._evaluation.candidates)}"
         params = self._evaluation.candidates[candidate]
         said = ", ".join(f"{name}={params[name]}" for name in sorted(params))
+        if self._verbose > 9:
+            begin = f"[CV{where}] START "
+            yield begin + said + "." * (_WIDTH - len(begin) - len(said))
         seconds = scored.fit_seconds + scored.score_seconds
         begin = f"[CV{where}] END "
         end = f"{said}{';' if said else ''}{self._scores(scored)} total time={_short(seconds)}"
-        return begin + "." * (_WIDTH - len(begin) - len(end)) + end
+        yield begin + "." * (_WIDTH - len(begin) - len(end)) + end
 
     def _scores(self, scored: Scored) -> str:
         if self._verbose < 3:
