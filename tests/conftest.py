@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from manyfit.model.errors import NotFound
 
@@ -21,12 +22,25 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep converted data out of the user's cache; one folder for the whole run, as on a real host."""
     folder = tmp_path_factory.getbasetemp() / "cache"
     folder.mkdir(exist_ok=True)
-    monkeypatch.setenv("MANYFIT_CACHE", str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MANYFIT_CACHE", str(folder))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """
+    Hold the numerical libraries of this process to one thread; a test that wants more says so.
+
+    Threads of several test processes would wait for each other by spinning, which takes twice the processor time.
+    """
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
@@ -61,6 +75,29 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # a shell starts what it puts into the background like that, and children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """
+    Let every worker begin with its share of the slow tests, so that none ends alone with one.
+
+    Workers first get an equal number of tests each, in order; who is done takes over from the end of another's.
+    Slow tests are dealt in fours: neighbours often share what they need.
+    """
+    n_workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if n_workers == 1:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    size, more = divmod(len(items), n_workers)
+    ordered: list[pytest.Item] = []
+    for number in range(n_workers):
+        share = [item for place, item in enumerate(slow) if place // 4 % n_workers == number]
+        n_quick = max(0, size + (n_workers - number <= more) - len(share))
+        ordered += [*share, *quick[:n_quick]]
+        del quick[:n_quick]
+    items[:] = [*ordered, *quick]
 
 
 @pytest.fixture

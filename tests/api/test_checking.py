@@ -159,16 +159,6 @@ def test_what_is_archived_comes_back(kept: Sweep, tmp_path: Path, target: str) -
     assert restore_archive(tmp_path / "a.zip", target).copied.n_new_epochs == 0, "again is harmless"
 
 
-def test_a_database_is_archived_like_a_folder(kept: Sweep, tmp_path: Path) -> None:
-    """Through a database and an archive the sweep is what it was."""
-    from manyfit.api.stores import copy_sweep
-
-    copy_sweep(kept.store().url, "sqlite:///lab.db")
-    archive_sweep(connect.open_store("sqlite:///lab.db#flowers"), tmp_path / "a.zip", logs=True)
-    restored = restore_archive(tmp_path / "a.zip", "back")
-    same(kept.store(), connect.open_store(restored.target))
-
-
 def test_an_unfinished_sweep_is_archived_when_asked_for(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     """Else the counts are shown, with what to do."""
     give = in_process(capsys)

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics
+from tests.api.running import run_here
 from tests.vowels import vowels
 
 from manyfit import Sweep, load
@@ -51,7 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         splits={"named": {"train": f"speaker NOT IN {HELD_OUT}", "test": f"speaker IN {HELD_OUT}"}},
         keep={"models": "all"},
     )
-    sweep.run(workers=2, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        run_here(sweep, patch)
     return found
 
 

@@ -16,7 +16,6 @@ from manyfit import Sweep, connect
 from manyfit.api.keeping import keep_models
 from manyfit.api.kept_models import kept_models
 from manyfit.api.predicting import predict_table
-from manyfit.api.pruning import prune
 from manyfit.api.rebuilding import rebuild, write_bundle
 from manyfit.api.trained import trained_of
 from manyfit.fit.bundles import open_bundle
@@ -317,25 +316,6 @@ class Moody(DecisionTreeClassifier):
 
 
 # -- stores ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("place", ["", "sqlite:///lab.db"], ids=["folder", "sqlite"])
-def test_retention_takes_only_what_no_result_refers_to(tmp_path, monkeypatch, place, ran):
-    """A kept bundle stays as long as its result does; a file of nobody goes."""
-    monkeypatch.chdir(tmp_path)
-    made = sweep(tmp_path, **({"store": place} if place else {}))
-    results = made.run(workers=1) if place else ran(made)
-    [model] = kept_models(results.store)
-    content = results.store.artifacts.read(model.file)
-    results.store.artifacts.put("artifacts/ab/ab-left-over", b"nobody")
-
-    prune([made.address.shown], overrides={"artifacts_seconds": 0.0}, yes=True)
-
-    assert [file.name for file in results.store.artifacts.files()] == [model.file]
-    assert results.store.artifacts.read(model.file) == content
-    target = str(made.address.shown)
-    assert manyfit.load(target, model.task).predict(wine()).height == 178
 
 
 def test_a_model_that_is_gone_is_told_in_the_index(tmp_path, ran):

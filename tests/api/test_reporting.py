@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.api.running import run_here
 from tests.report.sweeps import candidate, cells, new_store, run, scored, segment
 
 from manyfit import Sweep
@@ -109,7 +110,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
             "broken": {"steps": [{"use": "PCA", "n_components": 99}, "GaussianNB"]},
         },
     )
-    return sweep.run(workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        return run_here(sweep, patch)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +248,7 @@ def test_other_scores_are_told(hostile: Results, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.slow
-def test_data_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_data_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the data cannot be read any more, the report is written without what needs it, and says so."""
     write_table(tmp_path)
     sweep = Sweep(
@@ -256,7 +258,7 @@ def test_data_that_is_gone_is_told(tmp_path: Path) -> None:
         splits={"s": {"folds": 2}},
         pipelines={"bayes": {"steps": ["GaussianNB"]}},
     )
-    results = sweep.run(workers=1)
+    results = run_here(sweep, monkeypatch)
     write_table(tmp_path)
     (tmp_path / "table.csv").write_text((tmp_path / "table.csv").read_text().replace(",a\n", ",b\n"))
     page, _, report = page_of(results, tmp_path / "out")
@@ -297,7 +299,7 @@ def test_kept_predictions_are_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_regression_has_residuals(tmp_path: Path) -> None:
+def test_a_regression_has_residuals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A regression has predicted against true values instead of confusion matrices and curves."""
     sweep = Sweep(
         folder=tmp_path,
@@ -307,7 +309,7 @@ def test_a_regression_has_residuals(tmp_path: Path) -> None:
         splits={"s": {"folds": 2}},
         pipelines={"ridge": {"steps": ["Ridge"], "grid": {"alpha": [0.1, 1]}}},
     )
-    results = sweep.run(workers=1)
+    results = run_here(sweep, monkeypatch)
     contents = reporting.contents_of(results.store, metric="rmse")
     (lead,) = contents.leads
     assert lead.residuals is not None

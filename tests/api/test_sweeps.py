@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+from tests.api.running import run_here
 
 from manyfit import Sweep
 from manyfit.model.errors import NotFound, SweepMistakes, UserError
@@ -28,6 +29,12 @@ def iris(folder, pipelines=None, **parts):
         "pipelines": pipelines or {"knn": KNN_PIPELINE},
     }
     return Sweep(folder=folder, **{**declaration, **parts})
+
+
+def ran(made):
+    """Return the results of a sweep that this process ran: for what does not depend on who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        return run_here(made, patch)
 
 
 def test_scores_are_those_of_scikit_learn(tmp_path):
@@ -49,16 +56,17 @@ def test_scores_are_those_of_scikit_learn(tmp_path):
     assert tasks.height == 25
 
 
+@pytest.mark.slow
 def test_running_again_runs_nothing_and_editing_runs_only_what_is_new(tmp_path):
     """Edit and continue; what left the sweep leaves the leaderboard and stays in the store."""
-    iris(tmp_path).run(workers=1)
+    ran(iris(tmp_path))
     first = iris(tmp_path).plan().difference()
     assert first is not None
     assert first.empty
 
     edited = iris(tmp_path, {"knn": {**KNN_PIPELINE, "grid": {"n_neighbors": [5, 9]}}})
     change = edited.plan().difference()
-    results = edited.run(workers=1)
+    results = edited.run(workers=1, audit=False)
 
     assert change is not None
     assert (change.fresh.n_tasks, len(change.removed), change.n_kept) == (5, 5, 5)
@@ -68,13 +76,14 @@ def test_running_again_runs_nothing_and_editing_runs_only_what_is_new(tmp_path):
     assert not report.violations
 
 
+@pytest.mark.slow
 def test_a_filter_runs_part_of_the_sweep_and_a_later_run_the_rest(tmp_path):
     """Nothing leaves the sweep by a filter."""
     sweep = iris(tmp_path, {"svc": SVC_PIPELINE, "knn": KNN_PIPELINE})
 
-    part = sweep.run(workers=2, only=["pipeline=svc", "kernel=linear"])
+    part = sweep.run(workers=1, only=["pipeline=svc", "kernel=linear"], audit=False)
     assert part.snapshot().counts.done == 15
-    whole = sweep.run(workers=2)
+    whole = sweep.run(workers=1, audit=False)
 
     assert whole.snapshot().counts.done == 40
     assert set(whole.leaderboard()["pipeline"]) == {"svc", "knn"}
@@ -86,20 +95,21 @@ def test_a_filter_that_matches_nothing_is_refused(tmp_path):
         iris(tmp_path, {"svc": SVC_PIPELINE}).plan(only=["kernel=poly"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_metric_added_later_is_computed_from_predictions_or_fitted_again(tmp_path, kept):
     """The difference says which, before anything runs; the scores are those of a fresh sweep."""
     keep = {"predictions": kept}
-    iris(tmp_path, metrics=["accuracy"], rank_by="accuracy", keep=keep).run(workers=1)
+    ran(iris(tmp_path, metrics=["accuracy"], rank_by="accuracy", keep=keep))
     wider = iris(tmp_path, metrics=["accuracy", "f1_macro"], rank_by="accuracy", keep=keep)
 
     change = wider.plan().difference()
-    tasks = wider.run(workers=1).tasks()
+    tasks = wider.run(workers=1, audit=False).tasks()
 
     assert change is not None
     assert (change.n_lacking, change.n_rescored) == (10, 10 if kept else 0)
     assert set(tasks["mode"]) == {"score" if kept else "fit"}
-    fresh = iris(tmp_path / "fresh", metrics=["accuracy", "f1_macro"], rank_by="accuracy").run(workers=1).tasks()
+    fresh = ran(iris(tmp_path / "fresh", metrics=["accuracy", "f1_macro"], rank_by="accuracy")).tasks()
     columns = ["key", "cv_accuracy", "cv_f1_macro", "train_f1_macro"]
     assert tasks.select(columns).sort("key").equals(fresh.select(columns).sort("key"))
 
@@ -111,7 +121,7 @@ def test_a_failing_candidate_costs_only_itself(tmp_path):
         "pca": {"steps": ["PCA", "GaussianNB"], "grid": {"pca__n_components": [2, 50]}},
     }
 
-    results = iris(tmp_path, pipelines).run(workers=1)
+    results = ran(iris(tmp_path, pipelines))
 
     counts = results.snapshot().counts
     assert (counts.done, counts.failed) == (15, 5)
@@ -120,9 +130,11 @@ def test_a_failing_candidate_costs_only_itself(tmp_path):
     assert results.tasks().filter(pl.col("outcome") == "failed")["attempt"].to_list() == [1] * 5
 
 
+@pytest.mark.slow
 def test_the_best_models_are_kept_and_loaded(tmp_path):
     """Fitted on all training rows, stored without pickle, equal to a refit."""
-    results = iris(tmp_path, {"svc": SVC_PIPELINE, "knn": KNN_PIPELINE}, keep={"models": "best:2"}).run(workers=1)
+    sweep = iris(tmp_path, {"svc": SVC_PIPELINE, "knn": KNN_PIPELINE}, keep={"models": "best:2"})
+    results = sweep.run(workers=1, audit=False)
 
     kept = results.tasks().filter(pl.col("mode") == "keep")
     X, y = load_iris(return_X_y=True)
@@ -132,15 +144,12 @@ def test_the_best_models_are_kept_and_loaded(tmp_path):
     files = [json.loads(text)["model"]["file"] for text in kept["artifacts"]]
     assert all((tmp_path / "iris.sweep" / name).is_file() for name in files)
     assert f1_score(y, model.predict(X), average="macro") > 0.95
-    assert (
-        len(iris(tmp_path, {"svc": SVC_PIPELINE, "knn": KNN_PIPELINE}, keep={"models": "best:2"}).run().tasks())
-        == 42
-    )
+    assert len(sweep.run(workers=1, audit=False).tasks()) == 42
 
 
 def test_a_model_that_was_not_kept_is_fitted_again(tmp_path):
     """Any model can be rebuilt from its task."""
-    results = iris(tmp_path).run(workers=1)
+    results = ran(iris(tmp_path))
     X, y = load_iris(return_X_y=True)
 
     model = results.best().model()
@@ -148,11 +157,12 @@ def test_a_model_that_was_not_kept_is_fitted_again(tmp_path):
     assert (model.predict(X) == y).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_counts_add_up_while_it_runs(tmp_path):
     """At every look: planned = done + failed + running + pending + cancelled, and done never falls."""
     looks = []
 
-    iris(tmp_path, {"svc": SVC_PIPELINE}, seeds=[0, 1, 2]).run(workers=2, progress=looks.append)
+    iris(tmp_path, {"svc": SVC_PIPELINE}, seeds=[0, 1, 2]).run(workers=2, progress=looks.append, audit=False)
 
     done = [look.snapshot.counts.done for look in looks]
     for look in looks:
@@ -242,7 +252,7 @@ def test_a_sweep_that_was_never_submitted_has_no_results(tmp_path):
 def test_representations_are_readable(tmp_path):
     """In a notebook and in a terminal."""
     sweep = iris(tmp_path)
-    results = sweep.run(workers=1)
+    results = ran(sweep)
 
     assert "knn" in sweep.plan()._repr_html_()
     assert "10 tasks" in repr(sweep.plan())

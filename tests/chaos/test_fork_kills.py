@@ -333,6 +333,7 @@ def check_kills(folder, crowd, *, n_kills):
     assert seen_by(store) == {key: result[1:] for key, result in report.accepted.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 def test_kills_at_random_moments_change_no_result(tmp_path, crowd_of, seed):
     """Hundreds of kills and wrong suspicions: every task has one result, that of a calm run."""
@@ -351,6 +352,7 @@ def test_a_thousand_kills_change_no_result(tmp_path, crowd_of, seed, figure):
     figure(f"folder: SIGKILLs among a standing crowd, seed {seed}", 1000, "results equal those of a calm run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3])
 def test_control_in_the_middle_of_kills_is_obeyed(tmp_path, crowd_of, seed):
     """Cancels, pauses and a retry between kills: all laws hold and the counts add up."""

@@ -36,6 +36,7 @@ def test_the_machine_and_this_folder_by_default(here: Any, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_table_fits_the_terminal(here: Any) -> None:
     """A heading for each area, a line for each check, the sum at the end; nothing is wider than the terminal."""
     lines = here("doctor").out.splitlines()
@@ -95,6 +96,7 @@ def test_folders_and_stores_that_do_not_exist_are_wrong_use(here: Any) -> None:
     assert (said.out, "there is no sweep nothing" in said.err) == ("", True)
 
 
+@pytest.mark.slow
 def test_modules_beside_a_sweep_are_not_taken_for_pythons_own(here: Any) -> None:
     """A file `secrets.py` or `json.py` in this folder is the user's business."""
     for name in ("json", "secrets", "selectors", "numpy"):

@@ -119,6 +119,7 @@ def test_run_again_changes_nothing(finished: Any) -> None:
     assert facts["counts"]["done"] == N_TASKS
 
 
+@pytest.mark.slow
 def test_a_filtered_run_does_just_its_tasks(cli: Cli) -> None:
     """Filters after --only and beside it select what is submitted and run."""
     cli.write(SWEEP)

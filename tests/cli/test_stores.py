@@ -90,6 +90,7 @@ def test_sweeps_of_a_store_are_listed(here: Any) -> None:
     assert [row["sweep"] for row in here("status", "many", "--json").json["sweeps"]] == ["hasty", "calm"]
 
 
+@pytest.mark.slow
 def test_a_sweep_with_doubtful_results_is_marked(here: Any) -> None:
     """Whoever looks at a whole store sees where an audit found wrong scores, and what to do."""
     near = LIGHT.replace('nb]\nsteps = ["GaussianNB"]', 'knn]\nsteps = ["KNeighborsClassifier"]')

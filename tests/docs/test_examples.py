@@ -5,13 +5,8 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import ROOT, Block, blocks, commands, first_fault, first_missing, pages
 
-QUICK = {
-    "README.md",
-    "docs/explanation/task-keys.md",
-    "docs/how-to/shared-disk.md",
-    "docs/reference/python.md",
-}
-"""Pages that take a few seconds; the others belong to the full suite."""
+QUICK = {"docs/explanation/task-keys.md", "docs/how-to/fusion.md"}
+"""Pages that only plan, which takes a second or two; the others belong to the full suite."""
 
 
 def _has_examples(page: Path) -> bool:
@@ -24,7 +19,6 @@ def _case(page: Path) -> object:
     return pytest.param(page, id=name, marks=marks)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", [_case(page) for page in pages() if _has_examples(page)])
 def test_examples_of_a_page_work_as_shown(page: Path, tmp_path: Path) -> None:
     """Every command and Python block of the page runs, in order, and gives the output that the page shows."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.api.running import run_here
 from tests.docs.pages import DOCS, Block, blocks, commands
 
 from manyfit import Sweep
@@ -44,8 +45,7 @@ def test_its_commands_let_the_model_pass(tmp_path: Path, monkeypatch: pytest.Mon
     for block in commands(list(blocks(text))):
         if isinstance(block, Block):
             (tmp_path / block.directives["file"]).write_text(block.text, encoding="utf-8")
-    assert main(["run", "champion.toml", "--quiet"]) == 0
-    champion = Sweep.load("champion.toml").results().tasks()["key"][0]
+    champion = run_here(Sweep.load("champion.toml"), monkeypatch).tasks()["key"][0]
     assert main(["rebuild", "champion.toml", champion, "--to", "champion.model"]) == 0
     for step in steps_of(text):
         program, *arguments = shlex.split(os.path.expandvars(step.get("run", "none")))

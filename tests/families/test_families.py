@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from tests.families.libraries import needs
 
+from manyfit.contracts.estimators import FitSize
 from manyfit.families import (
     anomaly,
     bayes,
@@ -270,6 +272,57 @@ class TestTransforms(FamilySuite):
         ),
         *each("decomposition", "TruncatedSVD", {}, {"algorithm": "arpack"}),
     )
+
+
+WIDTHS = [
+    *each("decomposition", "PCA", {"n_components": 3}, {"n_components": None}),
+    *each("decomposition", "KernelPCA NMF", {"n_components": 3}),
+    *each("decomposition", "TruncatedSVD", {"n_components": 4}),
+    *each("feature_selection", "SelectKBest", {"k": "all"}, {"k": 3}),
+    *each("feature_selection", "SelectPercentile", {"percentile": 40}, {"percentile": 100}),
+    *each(
+        "preprocessing",
+        "PolynomialFeatures",
+        {"degree": 3},
+        {"degree": 3, "interaction_only": True},
+        {"degree": [2, 3], "include_bias": False},
+    ),
+    *[
+        (f"manyfit.models.signals.{path}", values)
+        for path, values in (
+            ("decimate:Decimate", {"factor": 3}),
+            ("decimate:Decimate", {"factor": 2, "n_channels": 2}),
+            ("time_features:TimeFeatures", {"n_channels": 3}),
+            ("time_features:TimeFeatures", {"features": ["mean", "std"], "n_channels": 2}),
+            ("time_features:TimeFeatures", {"features": "mean"}),
+            ("spectral_features:SpectralFeatures", {"n_channels": 3, "bands": 3}),
+            (
+                "spectral_features:SpectralFeatures",
+                {"features": ["power", "band_powers"], "bands": [0, 0.1, 0.5]},
+            ),
+            ("references:ReferenceDistances", {"metrics": ["l1", "l2"], "n_references": 4}),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("path", "params"), WIDTHS)
+def test_columns_behind_a_transformer_are_those_that_it_gives(path, params):
+    """What is told before any fit is what a fit gives, wherever parameters tell it."""
+    estimators = FamilySuite.catalog
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(0.1, 1.0, size=(60, 6)), np.arange(60) % 3
+    given = estimators.make(path, dict(params)).fit_transform(X, y).shape[1]
+    full = {**estimators.resolve(path).defaults, **params}
+    size = FitSize(n_rows=60, n_columns=6, n_classes=3)
+    assert catalog.FamilyCatalog().of(path).n_columns(path, full, size) == given
+
+
+@pytest.mark.parametrize("n_components", [0.9, "mle"])
+def test_columns_that_only_a_fit_tells_are_those_of_the_table(n_components):
+    """A share of the variance is no number of columns."""
+    size = FitSize(n_rows=60, n_columns=6, n_classes=3)
+    assert transforms.FAMILY.n_columns("sklearn.decomposition:PCA", {"n_components": n_components}, size) == 6
 
 
 GROWN = [{}, {"subsample": 0.5}, {"colsample": 0.5, "max_depth": 2}, {"max_leaves": 4, "reg_alpha": 0.1}]

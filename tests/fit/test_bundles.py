@@ -128,7 +128,9 @@ KINDS = ("svc", "forest", "histogram boosting", "network", "selector", "bagging"
 @pytest.mark.slow
 def test_equal_fits_are_equal_bytes_in_every_process(python_path):
     """Another process with another hash seed and other addresses in memory makes the same file."""
-    environment = {**os.environ, "PYTHONPATH": python_path, "PYTHONHASHSEED": "4711"}
+    # histograms are added up in the order in which threads come: there are as many as in this process
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, **threads, "PYTHONPATH": python_path, "PYTHONHASHSEED": "4711"}
     done = subprocess.run(
         [sys.executable, "-c", AGAIN, *KINDS], env=environment, capture_output=True, text=True, check=True
     )

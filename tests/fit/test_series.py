@@ -11,6 +11,7 @@ from tests.fit.sweeps import ArrayRows, bodies, candidate, cell, executor, work
 
 from manyfit.families.fusion.catalog import FusionCatalog
 from manyfit.families.telling import REFUSAL, TELLING, TellingAlone
+from manyfit.fit.rounds import MOST
 from manyfit.fit.series import LONGEST, details_of, series_of, steps_of
 from manyfit.model.sweep import Keep
 
@@ -106,6 +107,91 @@ def test_results_have_series_where_the_sweep_keeps_them():
     assert "series" not in plain["details"]["train"]
     (bare,) = fitted(step, keep=SERIES, score_train=False)
     assert set(bare["details"]["train"]) == {"series"}
+
+
+BOOSTERS = [
+    (GB, {"n_estimators": 6, "subsample": 0.5}),
+    ("sklearn.ensemble:HistGradientBoostingClassifier", {"max_iter": 6, "early_stopping": False}),
+    ("sklearn.ensemble:AdaBoostClassifier", {"n_estimators": 6}),
+    ("lightgbm:LGBMClassifier", {"n_estimators": 6, "min_child_samples": 3, "verbose": -1}),
+    ("xgboost:XGBClassifier", {"n_estimators": 6}),
+    ("manyfit.models.gbt:GbtClassifier", {"n_estimators": 6, "library": "lightgbm"}),
+    ("manyfit.models.gbt:GbtClassifier", {"n_estimators": 6, "library": "xgboost"}),
+]
+NUMBERS = [
+    ("sklearn.ensemble:GradientBoostingRegressor", {"n_estimators": 6}),
+    ("sklearn.ensemble:HistGradientBoostingRegressor", {"max_iter": 6, "early_stopping": False}),
+    ("lightgbm:LGBMRegressor", {"n_estimators": 6, "verbose": -1}),
+    ("xgboost:XGBRegressor", {"n_estimators": 6}),
+    ("manyfit.models.gbt:GbtRegressor", {"n_estimators": 6, "library": "lightgbm"}),
+    ("manyfit.models.gbt:GbtRegressor", {"n_estimators": 6, "library": "xgboost"}),
+]
+
+
+def library_of(step):
+    named = step[1].get("library") or step[0].partition(":")[0]
+    return named if named in ("lightgbm", "xgboost") else "sklearn"
+
+
+@pytest.mark.parametrize("step", BOOSTERS, ids=lambda step: step[0].partition(":")[2] + library_of(step))
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc_ovr"])
+def test_boosters_are_scored_round_by_round(step, metric):
+    """After the last round it is the very score of the fit, and the fit is the same as without the wish."""
+    pytest.importorskip(library_of(step))
+    changes = {"metrics": (metric,), "keep": SERIES}
+    unit = work([(candidate(("sklearn.preprocessing:StandardScaler", {}), step), cell())])
+    (told,) = bodies(executor(rows(), **changes), unit).values()
+    (plain,) = bodies(executor(rows(), metrics=(metric,)), unit).values()
+    series = told["details"]["train"]["series"]
+    for name in ("cv", "train"):
+        values = series[f"{name} {metric}"]
+        assert len(values) == 6
+        assert values[-1] == told["scores"][name][metric]
+    assert series[f"train {metric}"][0] != series[f"train {metric}"][-1]
+    assert told["scores"] == plain["scores"]
+    assert "n_values" not in told["details"]["train"]
+
+
+@pytest.mark.parametrize("step", NUMBERS, ids=lambda step: step[0].partition(":")[2] + library_of(step))
+def test_boosters_of_numbers_are_scored_round_by_round(step):
+    """Errors after each round, the last one that of the fit; the first ones are those of shorter fits."""
+    pytest.importorskip(library_of(step))
+    numbers = ArrayRows(X[:, :3].copy(), X[:, 3].copy())
+    first, whole = (
+        {**step[1], name: n} for n in (2, 6) for name in step[1] if name in ("n_estimators", "max_iter")
+    )
+    unit = work([(candidate((step[0], params)), cell()) for params in (first, whole)])
+    short, long = bodies(executor(numbers, metrics=("rmse",), keep=SERIES), unit).values()
+    values = long["details"]["train"]["series"]["cv rmse"]
+    assert (values[1], values[-1]) == (short["scores"]["cv"]["rmse"], long["scores"]["cv"]["rmse"])
+    assert values[0] > values[-1]
+
+
+def test_many_rounds_are_scored_at_a_few_of_them():
+    """Evenly spread, with the first and the last; the number of rounds is kept, so that steps are known."""
+    (body,) = fitted(((), (GB, {"n_estimators": 120, "max_depth": 1})), keep=SERIES)
+    train = body["details"]["train"]
+    assert len(train["series"]["cv accuracy"]) == MOST
+    assert train["n_values"] == {"cv accuracy": 120, "train accuracy": 120}
+    assert len(train["series"]["train_score"]) == 120
+
+
+def test_what_cannot_be_asked_round_by_round_tells_what_it_has():
+    """Boosters whose rounds change earlier ones, one round, other estimators: no series of scores, no failure."""
+    pytest.importorskip("xgboost")
+    pytest.importorskip("lightgbm")
+    linear = ("xgboost:XGBClassifier", {"n_estimators": 4, "booster": "gblinear"})
+    dropping = ("lightgbm:LGBMClassifier", {"n_estimators": 4, "boosting_type": "dart", "verbose": -1})
+    for step in (linear, dropping, (GB, {"n_estimators": 1}), ("sklearn.ensemble:RandomForestClassifier", {})):
+        (body,) = fitted(((), step), keep=SERIES)
+        assert "scores" in body
+        assert "cv accuracy" not in body["details"]["train"].get("series", {})
+
+
+def test_a_metric_without_a_value_is_no_series():
+    """Half a series would be taken for training that ran away."""
+    (body,) = fitted(((), (GB, {"n_estimators": 3})), keep=SERIES, rank_by="roc_auc")
+    assert set(body["details"]["train"]["series"]) == {"train_score"}
 
 
 def test_estimators_with_a_curve_are_not_fused_away():

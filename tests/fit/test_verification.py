@@ -28,48 +28,46 @@ def test_shares_by_class_are_those_of_scikit_learn(rows):
     y, predicted, _ = (np.array(part) for part in zip(*rows, strict=True))
     found = figures(SETTING, {"predict": predicted}, y, None)
     report = metrics.precision_recall_fscore_support(y, predicted, labels=[0, 1, 2], zero_division=np.nan)
-    for code, row in enumerate(found["classes"]):
-        assert close(row["precision"], report[0][code])
-        assert close(row["recall"], report[1][code])
-        assert row["support"] == report[3][code]
+    for code, row in enumerate(found.classes):
+        assert close(row.precision, report[0][code])
+        assert close(row.recall, report[1][code])
+        assert row.support == report[3][code]
         tn, fp, _, _ = metrics.confusion_matrix(y == code, predicted == code, labels=[False, True]).ravel()
-        assert row["specificity"] == (tn / (tn + fp) if tn + fp else None)
-    assert found["confusion_matrix"] == metrics.confusion_matrix(y, predicted, labels=[0, 1, 2]).tolist()
-    assert [row["class"] for row in found["classes"]] == ["Anna", "b", "c"]
+        assert row.specificity == (tn / (tn + fp) if tn + fp else None)
+    assert np.array_equal(found.confusion_matrix, metrics.confusion_matrix(y, predicted, labels=[0, 1, 2]))
+    assert [row.name for row in found.classes] == ["Anna", "b", "c"]
 
 
 @given(rows=pairs)
 def test_groups_have_their_own_accuracy(rows):
     """Every row counts in one group, and groups stand in the order of their names."""
     y, predicted, groups = (list(part) for part in zip(*rows, strict=True))
-    found = figures(SETTING, {"predict": np.array(predicted)}, np.array(y), groups)["groups"]
-    assert [row["group"] for row in found] == sorted(set(groups))
+    found = figures(SETTING, {"predict": np.array(predicted)}, np.array(y), groups).groups
+    assert [row.group for row in found] == sorted(set(groups))
     for row in found:
-        mine = [i for i, group in enumerate(groups) if group == row["group"]]
-        assert row["n_rows"] == len(mine)
-        assert row["accuracy"] == pytest.approx(np.mean([y[i] == predicted[i] for i in mine]))
+        mine = [i for i, group in enumerate(groups) if group == row.group]
+        assert row.n_rows == len(mine)
+        assert row.scores["accuracy"] == pytest.approx(np.mean([y[i] == predicted[i] for i in mine]))
 
 
 @given(rows=pairs)
 def test_the_category_view_is_that_of_the_coarser_problem(rows):
     """Sensitivity, specificity and precision of "arc" are those of a problem with the classes put together."""
     y, predicted, _ = (np.array(part) for part in zip(*rows, strict=True))
-    arc, other = figures(SETTING, {"predict": predicted}, y, None)["categories"]
-    assert (arc["category"], other["category"]) == ("arc", "other")
+    arc, other = figures(SETTING, {"predict": predicted}, y, None).categories
+    assert (arc.name, other.name) == ("arc", "other")
     true, said = y < 2, predicted < 2
     for row, positive in ((arc, True), (other, False)):
-        assert close(row["recall"], metrics.recall_score(true, said, pos_label=positive, zero_division=np.nan))
-        assert close(
-            row["precision"], metrics.precision_score(true, said, pos_label=positive, zero_division=np.nan)
-        )
-    assert arc["specificity"] == other["recall"]
+        assert close(row.recall, metrics.recall_score(true, said, pos_label=positive, zero_division=np.nan))
+        assert close(row.precision, metrics.precision_score(true, said, pos_label=positive, zero_division=np.nan))
+    assert arc.specificity == other.recall
 
 
 def test_metrics_of_the_sweep_stand_beside_those_that_are_always_there():
     """Also those that need probabilities."""
     proba = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
     y = np.array([0, 1, 0])
-    scores = figures(SETTING, {"predict": proba.argmax(axis=1), "predict_proba": proba}, y, None)["scores"]
+    scores = figures(SETTING, {"predict": proba.argmax(axis=1), "predict_proba": proba}, y, None).scores
     assert scores["log_loss"] == pytest.approx(metrics.log_loss(y, proba, labels=[0, 1, 2]))
     assert scores["accuracy"] == pytest.approx(2 / 3)
     assert set(scores) == {"f1_macro", "log_loss", "accuracy", "balanced_accuracy"}
@@ -79,12 +77,12 @@ def test_numbers_have_errors_in_all_and_by_group():
     """MAE, RMSE and R2 of a regression."""
     y, predicted = np.array([1.0, 2.0, 4.0, 8.0]), np.array([1.5, 2.0, 3.0, 9.0])
     found = figures(NUMBERS, {"predict": predicted}, y, ["x", "10", "x", None])
-    assert found["scores"]["mae"] == pytest.approx(metrics.mean_absolute_error(y, predicted))
-    assert found["scores"]["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, predicted))
-    assert found["scores"]["r2"] == pytest.approx(metrics.r2_score(y, predicted))
-    assert [row["group"] for row in found["groups"]] == ["10", "x", None]
-    assert found["groups"][1]["mae"] == pytest.approx(0.75)
-    assert "classes" not in found
+    assert found.scores["mae"] == pytest.approx(metrics.mean_absolute_error(y, predicted))
+    assert found.scores["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, predicted))
+    assert found.scores["r2"] == pytest.approx(metrics.r2_score(y, predicted))
+    assert [row.group for row in found.groups] == ["10", "x", None]
+    assert found.groups[1].scores["mae"] == pytest.approx(0.75)
+    assert found.classes is found.confusion_matrix is found.categories is None
     table = row_table(NUMBERS, {"predict": predicted}, y)
     assert table["error"].to_list() == pytest.approx([0.5, 0.0, -1.0, 1.0])
 
@@ -92,7 +90,7 @@ def test_numbers_have_errors_in_all_and_by_group():
 def test_numbered_groups_stand_in_their_order():
     """Group 10 comes after group 9."""
     found = figures(NUMBERS, {"predict": np.zeros(3)}, np.ones(3), ["10", "9", "1"])
-    assert [row["group"] for row in found["groups"]] == ["1", "9", "10"]
+    assert [row.group for row in found.groups] == ["1", "9", "10"]
 
 
 def test_rows_show_names_and_how_sure_the_model_is():

@@ -70,6 +70,23 @@ def test_a_term_of_a_number_follows_its_logarithm():
     assert ratio(costs, of, 200) == pytest.approx(2.0)
 
 
+def test_steps_are_predicted_with_the_columns_that_reach_them():
+    """Behind PCA with one component the classifier costs what it costs on one column, and no less is stored."""
+    pca, svc = "sklearn.decomposition:PCA", "sklearn.svm:SVC"
+    of = candidate(pca, svc, C=1.0)
+    of = replace(of, steps=(replace(of.steps[0], params={"n_components": 1}), of.steps[1]))
+    costs = planned_costs({"": profile()}, CATALOG, FAMILIES)
+    table = costs.size(of, 5000)
+    narrow = replace(table, n_columns=1)
+
+    assert [size.n_columns for _, size in costs.steps(of, 5000)] == [4, 1]
+    expected = costs.step_seconds(of.steps[0], table) + costs.step_seconds(of.steps[1], narrow)
+    assert costs.formula_seconds(of, 5000) == pytest.approx(expected)
+    assert expected < costs.step_seconds(of.steps[0], table) + costs.step_seconds(of.steps[1], table)
+    stored = stored_costs(costs_to_json(costs, [of]), FAMILIES)
+    assert stored.formula_seconds(of, 5000) == pytest.approx(expected)
+
+
 def test_outside_of_what_was_seen_the_correction_stays_and_the_formula_goes_on():
     """A slope that was seen between 50 and 400 rows says nothing of a million."""
     rows = Term(trait="rows", value=None, weight=1.0, centre=math.log(100), low=math.log(50), high=math.log(400))

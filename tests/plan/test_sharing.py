@@ -216,3 +216,16 @@ def test_what_is_alone_and_what_is_fused_add_up():
     assert sum(row.alone_seconds for row in rows) == pytest.approx(plan.alone_seconds)
     assert [row.rule for row in rows] == [SHARED_STEPS, "toy", ""]
     assert sum(row.n_tasks for row in rows if row.estimator == "Model") == plan.n_tasks
+
+
+def test_rules_are_asked_with_the_columns_that_reach_a_step():
+    """Behind a transformer that gives one column of four, rules of the last step meet one."""
+    behind, first = ToyRule(), ToyRule(name="shifts", covers=frozenset({SHIFT}), axes=("a",))
+    candidates = [
+        toy(1.0, group=a, x=x, before=(shift(0.5, a=a, group=0, gives=1),)) for a in (1, 2) for x in (1, 2)
+    ]
+
+    planned(candidates, using(behind, first))
+
+    assert {size.n_columns for size in behind.sizes} == {1}
+    assert {size.n_columns for size in first.sizes} == {4}

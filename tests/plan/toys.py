@@ -82,6 +82,9 @@ class ToyFamilies:
     def cost_seconds(self, path: str, params: Params, size: FitSize) -> float:
         return float(params["seconds"])
 
+    def n_columns(self, path: str, params: Params, size: FitSize) -> int:
+        return int(params.get("gives", size.n_columns))
+
 
 def using(*rules: Rule, fuse: Fuse | None = None, **installed: str) -> Using:
     """Return that these rules are there."""

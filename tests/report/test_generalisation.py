@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from tests.api.running import run_here
 from tests.vowels import vowels
 
 from manyfit import Sweep
@@ -57,7 +58,7 @@ def store(tmp_path_factory):
             },
             score_train=False,
         )
-        return sweep.run(workers=1, audit=False).store
+        return run_here(sweep, patch).store
 
 
 def test_gaps_are_positive_where_it_is_worse_whatever_the_metric(store):

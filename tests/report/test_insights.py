@@ -122,6 +122,25 @@ def test_gaps_are_by_candidate(tmp_path: Path) -> None:
     assert [other - score for score, other in zip(gap.scores, gap.others, strict=True)] == pytest.approx([0.2] * 6)
 
 
+def test_steps_of_a_thinned_series_reach_to_its_end(tmp_path: Path) -> None:
+    """Three values of a hundred rounds stand at rounds 1, 50 or 51, and 100; whole series at their own places."""
+    people = [candidate("gb", C=1.0)]
+
+    def outcome(of, on):
+        series = {"cv accuracy": [0.5, 0.7, 0.8], "train_score": [3.0, 2.0]}
+        told = {"series": series, "n_values": {"cv accuracy": 100}}
+        return {**scored(cv={"accuracy": 0.8}), "details": {"train": told}}
+
+    store = new_store(tmp_path, segment(people, cells(2)))
+    run(store, outcome)
+    (standing,) = standings(store, all_results(store), metric=None, greater_is_better=greater_is_better)
+    (results,) = results_of(store, standing, standing.leaders(1))
+    thinned, whole = series_of("gb C=1", "gb", results)
+    assert (thinned.name, thinned.n_steps, whole.n_steps) == ("cv accuracy", 100, 0)
+    assert [thinned.steps(len(line)) for line in thinned.lines] == [[1, 51, 100], [1, 51, 100]]
+    assert whole.steps(2) == [1, 2]
+
+
 def test_series_of_training_are_read_by_fold(tmp_path: Path) -> None:
     """Series that models left are lines by fold; their mean goes on as long as any line; one number is none."""
     store = new_store(tmp_path, segment([candidate("net", C=1)], cells(2)))

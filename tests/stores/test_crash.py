@@ -63,6 +63,7 @@ def n_steps(tmp_path):
     return disk.n_calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_death_at_every_step(tmp_path, after):
     """A process that dies before or after any system call leaves a store that can be finished exactly."""
@@ -78,6 +79,7 @@ def test_death_at_every_step(tmp_path, after):
         shutil.rmtree(path)
 
 
+@pytest.mark.slow
 def test_sigkill_at_random_moments(tmp_path):
     """Hundreds of workers killed at moments of no one's choosing, one after another on one store, lose nothing."""
     path, seed = tmp_path / "killed.sweep", random.Random(7)

@@ -44,6 +44,7 @@ def copied(source, path, disk):
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_copy_that_dies_at_any_step_is_resumed(source, tmp_path, after, stride):
@@ -123,6 +124,7 @@ def done(store, lease):
     return end(lease, "d" * len(lease.tasks))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_limited_claim_that_dies_at_any_step_frees_its_place(tmp_path, after, stride):

@@ -1,6 +1,8 @@
 """Which database and which sweep a PostgreSQL store is on, and what it says when something is wrong."""
 
+import gc
 import sys
+import time
 
 import pytest
 
@@ -161,3 +163,20 @@ def test_a_missing_driver_is_named(monkeypatch):
 
     with pytest.raises(MissingExtra, match=r"pip install 'manyfit\[postgres\]'"):
         import manyfit.stores.postgres  # noqa: F401
+
+
+def test_a_store_that_is_forgotten_holds_no_connection(dsn, watcher):
+    """Whoever opens a sweep by its URL need not close it: the server has its connection back."""
+    counted = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    store = create_postgres(dsn, sweep="tiny")
+    assert watcher.execute(counted).fetchone()[0] > 0
+
+    del store
+    gc.collect()
+
+    until = time.monotonic() + 20
+    while watcher.execute(counted).fetchone()[0] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert watcher.execute(counted).fetchone()[0] == 0

@@ -22,6 +22,7 @@ from manyfit.model.control import certificates
 from manyfit.model.errors import Refused, StoreCorrupt, UserError
 from manyfit.model.shell import quoted
 from manyfit.model.snapshot import Counts
+from manyfit.report.export.folders import held_aside
 from manyfit.report.planned import segments_of
 from manyfit.run.archives import Archive, ArchiveEntry, Manifest, looks_like_archive, write_archive
 from manyfit.run.archives import unpack as unpacked
@@ -69,9 +70,9 @@ def archive_sweep(
     """
     Write everything of *store* into one file at *path*, and check every byte of it.
 
-    The file is there whole or not at all; an archive that is there already is replaced. *logs* takes the
-    logs of workers along. Raises `Refused` when tasks are left, unless *partial*; when living workers hold
-    leases; and when *path* is anything else than an archive.
+    The file is there whole or not at all; an archive that is there already is replaced. What a killed call left
+    aside is removed by the next. *logs* takes the logs of workers along. Raises `Refused` when tasks are left,
+    unless *partial*; when living workers hold leases; and when *path* is anything else than an archive.
     """
     path = Path(os.path.abspath(path))
     _require_settled(store, partial=partial)
@@ -80,8 +81,8 @@ def archive_sweep(
         raise Refused(f"{path} is there and is no archive; name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.new-", dir=path.parent) as aside:
-            return _made(store, Path(aside), path, logs=logs, tell=tell)
+        with held_aside(path) as aside:
+            return _made(store, aside, path, logs=logs, tell=tell)
     except OSError as exc:
         raise UserError(f"{path} cannot be written: {exc}") from exc
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from manyfit.api.keeping import whole_cell
+from manyfit.api.cells import whole_cell
 from manyfit.contracts.store import Store
 from manyfit.model.candidate import Candidate, Cell
 from manyfit.model.errors import NotFound

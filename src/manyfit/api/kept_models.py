@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manyfit.contracts.store import Store
 from manyfit.model.keys import TaskKey
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,8 @@ class KeptModel:
     """
     A model that a result names. `id` is the SHA-256 of its file, `scores` are by set and metric.
 
+    `fold_scores` are those of the same candidate on its split: means over folds and seeds of the rows that folds
+    held out, by metric. Empty for a model of one fold, and where the split has no folds.
     `format` is skops, joblib, or "plain skops" for a file of an earlier version, which has no manifest.
     `present` says whether the store still has the file.
     """
@@ -26,6 +31,7 @@ class KeptModel:
     fold: int | None
     seed: int
     scores: Mapping[str, float | None]
+    fold_scores: Mapping[str, float]
     n_bytes: int
     format: str
     trusted: bool
@@ -45,10 +51,37 @@ def kept_models(store: Store) -> Sequence[KeptModel]:
     has_model = pl.col("artifacts").str.contains('"model"', literal=True)
     frame = lazy.filter(has_model).select(*_USED, *scores).collect()
     present = {file.name for file in store.artifacts.files()} if frame.height else set()
-    return [found for row in frame.iter_rows(named=True) if (found := _kept(row, scores, present))]
+    means = _fold_means(lazy, frame, scores)
+    return [
+        found
+        for row in frame.iter_rows(named=True)
+        if (found := _kept(row, scores, present, means.get(tuple(row[name] for name in _GROUP), {})))
+    ]
 
 
-_USED = ("key", "pipeline", "params", "split", "fold", "seed", "artifacts")
+_GROUP = ("candidate_key", "variant", "split")
+_USED = ("key", *_GROUP, "pipeline", "params", "fold", "seed", "artifacts")
+_FOLDS = "cv_"
+
+
+def _fold_means(
+    lazy: "pl.LazyFrame", kept: "pl.DataFrame", scores: Sequence[str]
+) -> Mapping[tuple[str, ...], Mapping[str, float]]:
+    """Return the mean of each metric over the folds of the candidates that are in *kept*."""
+    import polars as pl
+
+    named = [name for name in scores if name.startswith(_FOLDS)]
+    if kept.is_empty() or not named:
+        return {}
+    wanted = kept.lazy().select(_GROUP).unique()
+    folds = lazy.filter(pl.col("fold").is_not_null()).join(wanted, on=_GROUP, how="semi")
+    found = folds.group_by(_GROUP).agg(pl.col(named).mean()).collect()
+    return {
+        tuple(row[name] for name in _GROUP): {
+            name.removeprefix(_FOLDS): row[name] for name in named if row[name] is not None
+        }
+        for row in found.iter_rows(named=True)
+    }
 
 
 def _columns() -> frozenset[str]:
@@ -57,7 +90,9 @@ def _columns() -> frozenset[str]:
     return frozenset(COLUMNS)
 
 
-def _kept(row: Mapping[str, Any], scores: Sequence[str], present: "set[str]") -> KeptModel | None:
+def _kept(
+    row: Mapping[str, Any], scores: Sequence[str], present: "set[str]", fold_scores: Mapping[str, float]
+) -> KeptModel | None:
     from manyfit.fit.kept import BUNDLE, is_trusted
     from manyfit.report.planned import label_of
 
@@ -74,6 +109,7 @@ def _kept(row: Mapping[str, Any], scores: Sequence[str], present: "set[str]") ->
         fold=row["fold"],
         seed=row["seed"],
         scores={name: row[name] for name in scores if not name.startswith("n_") and row[name] is not None},
+        fold_scores={} if row["fold"] is not None else fold_scores,
         n_bytes=int(model["length"]),
         format=str(model["model"]) if bundled else f"plain {model.get('format', 'skops')}",
         trusted=is_trusted(model),

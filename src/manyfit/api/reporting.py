@@ -1,5 +1,6 @@
 """Reports: everything that a sweep has to say, as one HTML file, and its plots as files."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -198,7 +199,7 @@ def contents_of(
             environment=_environment(environments(store), environment(Path(header.folder))),
         ),
         rows=_rows(results.frame),
-        notes=[*notes, *_open_notes(store)],
+        notes=[*notes, *_open_notes(store), *_font_notes(header, close, leads)],
     )
 
 
@@ -356,6 +357,16 @@ def _rows(results: Any) -> Mapping[str, int]:
     largest = results.select(pl.col(columns).max()).collect(engine="streaming").row(0)
     named = {name.removeprefix("n_"): n for name, n in zip(columns, largest, strict=True) if n}
     return dict(sorted(named.items(), key=lambda pair: (pair[0] != "train", pair[0])))
+
+
+def _font_notes(header: SegmentHeader, close: "Standing | None", leads: "Sequence[Lead]") -> Iterator[str]:
+    """Yield what to do where names are drawn that no font here can show."""
+    from manyfit.report.plots.fonts import remark
+
+    classes = (name for lead in leads if lead.matrix is not None for name in lead.matrix.names)
+    pipelines = close.board["pipeline"].unique().to_list() if close else []
+    if text := remark([header.sweep, json.dumps(dict(header.spec), ensure_ascii=False), *pipelines, *classes]):
+        yield text
 
 
 def _open_notes(store: Store) -> Iterator[str]:

@@ -298,6 +298,6 @@ class Best:
 
     def cell(self) -> Cell:
         """Return the cell of the fit on all training rows of the split, with the first seed."""
-        from manyfit.api.keeping import whole_cell
+        from manyfit.api.cells import whole_cell
 
         return whole_cell(self.results.store, self.split, self.variant, self.candidate_key)

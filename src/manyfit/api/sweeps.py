@@ -11,6 +11,7 @@ from manyfit.api import auditing
 from manyfit.api.auditing import SAMPLE, OnAuditLook
 from manyfit.api.driver import Drive, DriveOptions, Look
 from manyfit.api.keeping import keep_models
+from manyfit.api.lacking import Keeping, planned_keeping
 from manyfit.api.results import Results
 from manyfit.contracts.store import Store
 from manyfit.model.audit import Certificate
@@ -265,6 +266,7 @@ class SweepPlan:
     def __init__(self, sweep: Sweep, planned: connect.Planned, *, filtered: bool) -> None:
         self.sweep = sweep
         self.planned = planned
+        self._filtered = filtered
         keeps_all = planned.spec.keep.models is Models.ALL
         self._submission = Submission(
             plan=planned.plan,
@@ -289,6 +291,17 @@ class SweepPlan:
         except NotFound:
             return None
         return compare(store, self._submission)
+
+    def keeping(self, change: Difference | None) -> Keeping:
+        """
+        Return the fits that a run makes only to keep models; *change* is the `difference`.
+
+        No fits for a filtered plan, since its run keeps no models.
+        """
+        if self._filtered:
+            return Keeping(n_fits=0)
+        store = None if change is None else self.sweep.store()
+        return planned_keeping(store, self.planned.spec.keep, self.planned.plan, change)
 
     def submit(self, on_segment: Callable[[int], None] = lambda n_tasks: None) -> Submitted:
         """Put what is new into the store, which is created when there is none; doing it twice is harmless."""

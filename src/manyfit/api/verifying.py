@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from manyfit.api.grounds import Drawn, Ground, Origin, Request, draw_rows, groun
 from manyfit.contracts.store import Store
 from manyfit.model.errors import UserError
 from manyfit.model.keys import content_key, task_key
+from manyfit.model.verification import Figures, Source, Summary, VerifiedModel, summary_to_json
 from manyfit.report.verifications import Verification, store_verification
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def verify(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
-    """What came out for one model: its part of the summary, and its rows."""
+    """What came out for one model, and its rows."""
 
-    summary: Mapping[str, Any]
+    model: VerifiedModel
     rows: "pl.DataFrame"
 
 
@@ -141,7 +142,7 @@ class _Work:
         groups = None if ground.table.groups is None else [ground.table.groups[row] for row in rows]
         found = figures(setting, answers, target, groups)
         told = [_described(ground, chosen, drawn, rows), row_table(setting, answers, target)]
-        return _Made(summary=_summary(chosen, drawn, found), rows=pl.concat(told, how="horizontal"))
+        return _Made(model=_verified_model(chosen, drawn, found), rows=pl.concat(told, how="horizontal"))
 
     def stored(self, made: Sequence[_Made]) -> Verification:
         """Store what came out under a name that its content decides."""
@@ -151,24 +152,24 @@ class _Work:
         pl.concat([one.rows for one in made], how="diagonal").write_parquet(buffer, compression="zstd")
         content = buffer.getvalue()
         ground = next(iter(self._grounds.values()))
-        summary = {
-            "sweep": self.store.sweep,
-            "source": {
-                "kind": self.request.origin.value,
-                "shown": self.request.shown(),
-                "fingerprint": ground.fingerprint,
-                "where": self.request.where,
-            },
-            "sample": str(self.request.sampling),
-            "seed": self.request.seed,
-            "keep_seen": self.request.keep_seen,
-            "problem": ground.data.problem.value,
-            "n_rows": max(one.rows.height for one in made),
-            "rows_sha256": hashlib.sha256(content).hexdigest(),
-            "notes": list(self.notes),
-            "models": [one.summary for one in made],
-        }
-        return store_verification(self.store, summary, content, content_key(summary)[:_ID_LENGTH])
+        summary = Summary(
+            sweep=self.store.sweep,
+            source=Source(
+                kind=self.request.origin.value,
+                shown=self.request.shown(),
+                fingerprint=ground.fingerprint,
+                where=self.request.where,
+            ),
+            sample=str(self.request.sampling),
+            seed=self.request.seed,
+            keep_seen=self.request.keep_seen,
+            problem=ground.data.problem.value,
+            n_rows=max(one.rows.height for one in made),
+            rows_sha256=hashlib.sha256(content).hexdigest(),
+            notes=tuple(self.notes),
+            models=tuple(one.model for one in made),
+        )
+        return store_verification(self.store, summary, content, content_key(summary_to_json(summary))[:_ID_LENGTH])
 
 
 def _described(ground: Ground, chosen: Chosen, drawn: Drawn, rows: Any) -> "pl.DataFrame":
@@ -192,26 +193,26 @@ def _described(ground: Ground, chosen: Chosen, drawn: Drawn, rows: Any) -> "pl.D
     return pl.DataFrame({**fixed, **named}, schema_overrides=dict.fromkeys(named, pl.String))
 
 
-def _summary(chosen: Chosen, drawn: Drawn, found: Mapping[str, Any]) -> dict[str, Any]:
+def _verified_model(chosen: Chosen, drawn: Drawn, found: Figures) -> VerifiedModel:
     from manyfit.fit.metrics import greater_is_better
 
-    verified, validation = found["scores"].get(chosen.metric), chosen.validation
+    verified, validation = found.scores.get(chosen.metric), chosen.validation
     gap = None if verified is None or validation is None else validation - verified
     if gap is not None and not greater_is_better(chosen.metric):
         gap = -gap
-    return {
-        "candidate_key": chosen.candidate.key,
-        "tasks": [task_key(chosen.candidate.key, part.cell.key) for part in drawn.parts],
-        "pipeline": chosen.candidate.pipeline,
-        "params": chosen.candidate.label(),
-        "features": chosen.candidate.features,
-        "variant": chosen.candidate.variant,
-        "split": chosen.split,
-        "metric": chosen.metric,
-        "set": chosen.set,
-        "validation": validation,
-        "verified": verified,
-        "gap": gap,
-        "counts": dict(drawn.counts),
-        **found,
-    }
+    return VerifiedModel(
+        candidate_key=chosen.candidate.key,
+        tasks=tuple(task_key(chosen.candidate.key, part.cell.key) for part in drawn.parts),
+        pipeline=chosen.candidate.pipeline,
+        params=chosen.candidate.label(),
+        features=chosen.candidate.features,
+        variant=chosen.candidate.variant,
+        split=chosen.split,
+        metric=chosen.metric,
+        set=chosen.set,
+        validation=validation,
+        verified=verified,
+        gap=gap,
+        counts=dict(drawn.counts),
+        figures=found,
+    )

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from manyfit.cli.display import BAR_WIDEST, LINE_SECONDS
-from manyfit.cli.output import Output, plural
+from manyfit.cli.output import Output
 from manyfit.model.control import certificates, rules_off
 from manyfit.model.shell import quoted
 from manyfit.report.audits import headline, remarks, show_difference, verdict_text, why_off
-from manyfit.report.texts import show_duration
+from manyfit.report.texts import plural, show_duration
 
 if TYPE_CHECKING:
     from manyfit.api.auditing import AuditLook

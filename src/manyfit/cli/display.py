@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from manyfit.cli.boards import show_score
-from manyfit.cli.output import Output, plural
-from manyfit.report.texts import show_duration
+from manyfit.cli.output import Output
+from manyfit.report.texts import plural, show_duration
 
 if TYPE_CHECKING:
     from manyfit.api.driver import Look

@@ -52,6 +52,11 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "sureness": "how good the prediction of time is, in words",
         "store": "the folder of the store",
         "difference": f"null without a store; else {DIFFERENCE}",
+        "keeping": (
+            "what a run does only to keep models: fits, at_most (fits is a bound, since scores decide that are not"
+            " there yet), why (fits by reason: not_kept, kept_otherwise, fitted_since), without_series (tasks that"
+            " are done without the series that are wanted now, which no run makes up for)"
+        ),
     },
     "submit": {
         "sweep": "the sweep's name",
@@ -77,8 +82,8 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
     "models": {
         "models": (
             "for each kept model: id (SHA-256 of its file), task, pipeline, params, split, fold, seed, scores (by"
-            " set and metric), n_bytes, format (skops, joblib, or plain skops of earlier versions), trusted,"
-            " foreign_types, file, present"
+            " set and metric), fold_scores (of its candidate: means over folds, by metric), n_bytes, format"
+            " (skops, joblib, or plain skops of earlier versions), trusted, foreign_types, file, present"
         ),
         "n_bytes": "their size together",
     },
@@ -88,6 +93,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "counts": "how often each class was predicted; empty for numbers",
         "file": "the file that was written, or null",
         "rows": "without a file, the rows: the index column, predicted, confidence, p:CLASS of each class",
+        "notes": "values in columns of texts that the model does not know, in words",
     },
     "rebuild": {
         "task": "the key of the task",
@@ -130,6 +136,7 @@ JSON_KEYS: Mapping[str, Mapping[str, str]] = {
         "notes": "what the store noticed",
         "audit": "the last certificate, as in audit; null before the first",
         "doubtful": "for each fusion rule that an audit switched off: how many results of it there are",
+        "models_lacking": "models that [keep] asks for and the store has not; null before the sweep is complete",
     },
     "results": {
         "raw": "whether rows are tasks",

@@ -62,8 +62,8 @@ def _wrapped(text: str) -> list[str]:
 
 def _mistakes(exc: "BaseException") -> list[str]:
     """Return all mistakes, those of each file under its name, keys and messages in columns."""
-    from manyfit.cli.output import plural
     from manyfit.model.errors import SweepMistakes
+    from manyfit.report.texts import plural
 
     assert isinstance(exc, SweepMistakes)
     lines = []

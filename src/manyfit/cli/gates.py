@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from manyfit.cli.output import Output, plural
+from manyfit.cli.output import Output
+from manyfit.report.texts import plural
 
 if TYPE_CHECKING:
     from manyfit.report.gates import Facts, Verdict

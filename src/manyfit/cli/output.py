@@ -149,8 +149,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(entry) for entry in value]
     return str(value)
-
-
-def plural(n: int, word: str) -> str:
-    """Return a count with its word: 1 task, 1,240 tasks."""
-    return f"{n:,} {word if n == 1 else word + 's'}"

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from manyfit.cli.boards import show_score
-from manyfit.cli.output import Output, plural
+from manyfit.cli.output import Output
 from manyfit.model.shell import quoted
+from manyfit.model.verification import figures_to_json
+from manyfit.report.texts import plural
 
 if TYPE_CHECKING:
+    from manyfit.model.verification import VerifiedModel
     from manyfit.report.verifications import Verification
 
 MOST_CLASSES = 30
@@ -20,9 +23,9 @@ def show_verification(out: Output, found: "Verification", sweep: str) -> None:
     """Show the gap of each model, and for one model what there is by class, category and group."""
     from manyfit.report.verifications import headline
 
-    models = found.summary["models"]
+    models = found.summary.models
     out.wrapped(headline(found.summary))
-    for note in found.summary["notes"]:
+    for note in found.summary.notes:
         out.wrapped(f"note: {note}")
     out.line()
     _gaps(out, models)
@@ -32,40 +35,45 @@ def show_verification(out: Output, found: "Verification", sweep: str) -> None:
     out.wrapped(f"stored as {found.id}; again: manyfit verify {quoted(sweep)} --show {found.id}")
 
 
-def _gaps(out: Output, models: Sequence[Mapping[str, Any]]) -> None:
+def _gaps(out: Output, models: "Sequence[VerifiedModel]") -> None:
     """Show validation beside verified, model by model."""
-    metric = models[0]["metric"]
-    one_split = len({model["split"] for model in models}) == 1
-    sets = {model["set"] for model in models}
+    metric = models[0].metric
+    one_split = len({model.split for model in models}) == 1
+    sets = {model.set for model in models}
     before = f"{sets.pop()} {metric}" if len(sets) == 1 and None not in sets else metric
     headers = ["model", *([] if one_split else ["split"]), before, "here", "gap", "rows"]
     rows = [
         [
             _name(model, models),
-            *([] if one_split else [model["split"]]),
-            *(_number(model[column]) for column in ("validation", "verified", "gap")),
-            f"{model['n_rows']:,}",
+            *([] if one_split else [model.split]),
+            *(_number(value) for value in (model.validation, model.verified, model.gap)),
+            f"{model.figures.n_rows:,}",
         ]
         for model in models
     ]
     out.table(headers, rows, right=range(len(headers) - 4, len(headers)))
 
 
-def _name(model: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> str:
-    extra = [f"{name}={model[name]}" for name in ("features", "variant") if len({one[name] for one in models}) > 1]
-    return " ".join(filter(None, (model["pipeline"], model["params"], *extra)))
+def _name(model: "VerifiedModel", models: "Sequence[VerifiedModel]") -> str:
+    extra = [
+        f"{name}={getattr(model, name)}"
+        for name in ("features", "variant")
+        if len({getattr(one, name) for one in models}) > 1
+    ]
+    return " ".join(filter(None, (model.pipeline, model.params, *extra)))
 
 
-def _details(out: Output, model: Mapping[str, Any]) -> None:
+def _details(out: Output, model: "VerifiedModel") -> None:
+    found = figures_to_json(model.figures)
     out.line()
-    scores = {name: value for name, value in model["scores"].items() if value is not None}
+    scores = {name: value for name, value in found["scores"].items() if value is not None}
     out.wrapped("  ".join(f"{name} {show_score(value)}" for name, value in scores.items()))
-    if classes := model.get("classes"):
+    if classes := found.get("classes"):
         _table(out, "class", classes, ("support", "n_predicted"), _SHARES, {"n_predicted": "predicted"})
-    if categories := model.get("categories"):
+    if categories := found.get("categories"):
         renamed = {"recall": "sensitivity", "n_predicted": "predicted"}
         _table(out, "category", categories, ("support", "n_predicted"), _SHARES, renamed)
-    if groups := model.get("groups"):
+    if groups := found.get("groups"):
         metrics = [name for name in groups[0] if name not in ("group", "n_rows")]
         _table(out, "group", groups, ("n_rows",), metrics, {"n_rows": "rows"})
 
@@ -105,13 +113,13 @@ def show_list(out: Output, found: "Sequence[Verification]", sweep: str) -> None:
     rows = [
         (
             one.id,
-            one.summary["source"]["shown"],
-            f"{len(one.summary['models'])}",
-            f"{one.summary['n_rows']:,}",
-            str(one.summary["sample"]),
-            one.summary["models"][0]["metric"],
-            _number(one.summary["models"][0]["verified"]),
-            _number(one.summary["models"][0]["gap"]),
+            one.summary.source.shown,
+            f"{len(one.summary.models)}",
+            f"{one.summary.n_rows:,}",
+            one.summary.sample,
+            one.summary.models[0].metric,
+            _number(one.summary.models[0].verified),
+            _number(one.summary.models[0].gap),
         )
         for one in found
     ]
@@ -125,4 +133,4 @@ def show_list(out: Output, found: "Sequence[Verification]", sweep: str) -> None:
 
 def verification_facts(found: "Verification") -> dict[str, Any]:
     """Return a verification as JSON values: its file, and when it was stored."""
-    return {**found.summary, "stored_at": found.stored_at}
+    return {**found.to_json(), "stored_at": found.stored_at}

@@ -100,6 +100,13 @@ class Family(Protocol):
     def cost_seconds(self, path: str, params: Mapping[str, Any], size: FitSize) -> float:
         """Return a rough prediction of one fit and its scoring on one core, in seconds."""
 
+    def n_columns(self, path: str, params: Mapping[str, Any], size: FitSize) -> int:
+        """
+        Return how many columns a step behind this one meets: those of *size* where parameters do not tell.
+
+        Asked of steps that transform. A prediction: classes and rows that are not there make it fewer.
+        """
+
     def warns(self, path: str, params: Mapping[str, Any], data: Meets) -> str | None:
         """Return a warning about the data for this estimator (scales, hours of work), or None."""
 

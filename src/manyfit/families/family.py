@@ -7,6 +7,9 @@ from typing import Any
 from manyfit.contracts.estimators import FitSize, Meets
 
 Params = Mapping[str, Any]
+Width = Callable[[str, Params, FitSize], int]
+"""Columns that a transformer gives, by class name and parameters."""
+
 Cost = Callable[[str, Params, FitSize], float]
 """Seconds of the fit and of predicting the training rows once, by class name and parameters."""
 
@@ -62,7 +65,8 @@ class TableFamily:
     A family whose knowledge is a table of rules.
 
     `seeded` says whether `random_state` can matter at all, given the parameters; it is asked only where
-    the class has one. `predicts` is False for steps that only transform. `scale_sensitive` families are
+    the class has one. `predicts` is False for steps that only transform; those that change the number of columns
+    have a `width`. `scale_sensitive` families are
     warned of columns with very different spreads, unless `advises` says more.
     """
 
@@ -73,6 +77,7 @@ class TableFamily:
     seeded: Callable[[str, Params], bool] = lambda path, params: True
     scale_sensitive: bool = False
     predicts: bool = True
+    width: Width | None = None
     advises: Callable[[str, Params, Meets], str | None] | None = None
 
     def inactive(self, path: str, params: Params) -> frozenset[str]:
@@ -89,6 +94,11 @@ class TableFamily:
         if not self.predicts:
             return TRANSFORM_OVERHEAD_SECONDS + own
         return OVERHEAD_SECONDS + SCORING_SECONDS * size.n_rows * max(size.n_classes, 1) + own
+
+    def n_columns(self, path: str, params: Params, size: FitSize) -> int:
+        if self.width is None:
+            return size.n_columns
+        return max(1, self.width(class_name(path), params, size))
 
     def warns(self, path: str, params: Params, data: Meets) -> str | None:
         if self.advises is not None:
@@ -118,6 +128,12 @@ def number(params: Params, name: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return default
     return float(value)
+
+
+def whole_number(params: Params, name: str) -> int | None:
+    """Return a parameter that is a whole number, None for anything else: a share, a word, nothing."""
+    value = params.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def kernel_rules(linear: Sequence[str] = ("linear", "precomputed")) -> tuple[Rule, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from manyfit.contracts.estimators import FitSize, Meets
-from manyfit.families.family import OVERHEAD_SECONDS, SCORING_SECONDS, Params, number
+from manyfit.families.family import OVERHEAD_SECONDS, SCORING_SECONDS, Params, number, whole_number
 
 _CELL_SECONDS = 3e-7
 """A fit without iterations, for each cell of the table: a guess for estimators that nobody measured."""
@@ -31,6 +31,10 @@ class GenericFamily:
         rounds = max(number(params, "n_estimators", 1.0), math.sqrt(number(params, "max_iter", 1.0)))
         scoring = SCORING_SECONDS * size.n_rows * max(size.n_classes, 1)
         return OVERHEAD_SECONDS + scoring + rounds * (5e-4 + _CELL_SECONDS * size.n_rows * size.n_columns)
+
+    def n_columns(self, path: str, params: Params, size: FitSize) -> int:
+        """Take `n_components` by its name, which is the same in every library."""
+        return max(1, whole_number(params, "n_components") or size.n_columns)
 
     def warns(self, path: str, params: Params, data: Meets) -> str | None:
         return None

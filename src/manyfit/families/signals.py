@@ -11,6 +11,9 @@ from typing import Any
 from manyfit.contracts.estimators import FitSize
 from manyfit.families.family import Params, TableFamily, number, rule
 
+_N_TIME_FEATURES, _N_SPECTRAL_FEATURES, _OF_BANDS = 20, 8, ("band_powers", "band_shares")
+"""How many features "all" are, beside those that there are for each band."""
+
 _CELL_SECONDS = 5e-9
 """One cell of the table of dynamic time warping (dtaidistance, compiled)."""
 
@@ -47,6 +50,40 @@ def _distances(params: Params, size: FitSize) -> float:
     return found
 
 
+def _width(name: str, params: Params, size: FitSize) -> int:
+    n_channels = max(1, int(number(params, "n_channels", 1)))
+    match name:
+        case "Decimate":
+            return n_channels * -(-size.n_columns // n_channels // int(number(params, "factor", 2)))
+        case "TimeFeatures":
+            return n_channels * _count(params, _N_TIME_FEATURES)
+        case "SpectralFeatures":
+            return n_channels * _n_spectral(params)
+        case "ReferenceDistances":
+            metrics = params.get("metrics", "")
+            n_metrics = 1 if isinstance(metrics, str) else len(metrics)
+            return n_metrics * max(size.n_classes, 1) * int(number(params, "n_references", 1))
+        case _:
+            return size.n_columns
+
+
+def _count(params: Params, n_all: int) -> int:
+    chosen = params.get("features", "all")
+    if isinstance(chosen, str):
+        return n_all if chosen == "all" else 1
+    return len(chosen)
+
+
+def _n_spectral(params: Params) -> int:
+    bands = params.get("bands", 4)
+    n_bands = bands if isinstance(bands, int) else len(bands) - 1
+    features = params.get("features", "all")
+    if features == "all":
+        return _N_SPECTRAL_FEATURES + len(_OF_BANDS) * n_bands
+    chosen = [features] if isinstance(features, str) else features
+    return sum(n_bands if name in _OF_BANDS else 1 for name in chosen)
+
+
 FAMILY = TableFamily(
     name="signals",
     covers=frozenset(
@@ -73,5 +110,6 @@ FAMILY = TableFamily(
         rule("window", when=lambda p: not _warps(p), only=("ReferenceDistances",)),
     ),
     cost=_cost,
+    width=_width,
     predicts=False,
 )

@@ -21,6 +21,8 @@ TELLING = frozenset(
         "lightgbm:LGBMRegressor",
         "xgboost:XGBClassifier",
         "xgboost:XGBRegressor",
+        "manyfit.models.gbt:GbtClassifier",
+        "manyfit.models.gbt:GbtRegressor",
     }
 )
 """Classes whose fitted estimators have a series; a number of iterations alone is no reason to fit alone."""

@@ -23,9 +23,10 @@ from manyfit.fit.fusing import Begun, Broken, Fit, Fitted, Fitter, Table, catchi
 from manyfit.fit.kept import Keeper, reference_to
 from manyfit.fit.pipelines import Chain, build
 from manyfit.fit.responses import KeptResponses, Responses
+from manyfit.fit.rounds import scores_by_round
 from manyfit.fit.rows import OpenRows, Rows, Selection
 from manyfit.fit.scoring import Scoring, category_view
-from manyfit.fit.series import details_of
+from manyfit.fit.series import details_of, merged
 from manyfit.model.errors import DataChanged, MissingExtra, UserError, told
 from manyfit.model.keys import canonical_json
 from manyfit.model.result import FailureClass
@@ -121,7 +122,7 @@ class FitExecutor:
             self._rules = TellingAlone(self._rules)
         self._families = FamilyCatalog()
         self._variants: dict[str, Rows] = {}
-        self._scorings: dict[tuple[str, ...], Scoring] = {}
+        self._scorings: dict[tuple[tuple[str, ...], tuple[str, ...]], Scoring] = {}
 
     def execute(self, work: Work) -> Iterator[Started | Finished]:
         if self._artifacts is None and (work.mode is not Mode.FIT or self._spec.keep.predictions):
@@ -224,7 +225,7 @@ class FitExecutor:
                 self._ask(fitted.answers, rows, one)
             one.warned(caught)
             self._score(fitted.answers, rows, one)
-            self._tell(fitted, one)
+            self._tell(fitted, one, rows)
             self._keep(fitted, one, rows, keep)
         except MissingExtra:
             raise
@@ -252,19 +253,29 @@ class FitExecutor:
         one.body["n_rows"] = {name: len(part) for name, part in rows.y.items()}
         one.timings["score"] = time.perf_counter() - began
 
-    def _tell(self, fitted: Fitted, one: "_Task") -> None:
+    def _tell(self, fitted: Fitted, one: "_Task", rows: Selection) -> None:
         """Note what the estimator tells of its training, beside what was computed on the training rows."""
-        told_of = details_of(fitted.final) if self._spec.keep.series and fitted.final is not None else {}
-        if told_of:
+        if not self._spec.keep.series or fitted.final is None:
+            return
+        began = time.perf_counter()
+        scoring = self._scoring(rows, (self._spec.rank_by or self._metrics[0],)) if self._metrics else None
+        by_round = (
+            {}
+            if scoring is None
+            else scores_by_round(fitted.final, fitted.answers, rows.y, scoring, len(rows.classes))
+        )
+        if told_of := merged(details_of(fitted.final), by_round):
             details = one.body.setdefault("details", {})
             details[TRAIN] = details.get(TRAIN, {}) | told_of
+        one.timings["score"] = one.timings.get("score", 0.0) + time.perf_counter() - began
 
-    def _scoring(self, rows: Selection) -> Scoring:
-        key = tuple(rows.classes)
-        if key not in self._scorings:
-            view = category_view(self._spec.data, key)
-            self._scorings[key] = Scoring(self._metrics, rows.problem, len(key), view)
-        return self._scorings[key]
+    def _scoring(self, rows: Selection, metrics: tuple[str, ...] | None = None) -> Scoring:
+        """Return what computes the metrics of the sweep, or these alone."""
+        classes, names = tuple(rows.classes), self._metrics if metrics is None else metrics
+        if (classes, names) not in self._scorings:
+            view = category_view(self._spec.data, classes)
+            self._scorings[classes, names] = Scoring(names, rows.problem, len(classes), view)
+        return self._scorings[classes, names]
 
     # -- keeping -------------------------------------------------------------------------------------
 

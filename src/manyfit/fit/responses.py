@@ -38,6 +38,11 @@ class Responses:
         self._n_classes = n_classes
         self._raw: dict[str, Any] = {}
 
+    @property
+    def rows(self) -> Any:
+        """The rows as the estimator sees them; None for answers that come from elsewhere."""
+        return self._X
+
     def raw(self, method: str) -> Any:
         """Return what the estimator itself answers, or None when it has no such method."""
         if method not in self._raw:

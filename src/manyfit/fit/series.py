@@ -50,6 +50,12 @@ def details_of(estimator: Any) -> dict[str, Any]:
     return {"series": kept} | ({"n_values": thinned} if thinned else {})
 
 
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the series of both, in the form of `details_of`."""
+    parts = {name: {**first.get(name, {}), **second.get(name, {})} for name in ("series", "n_values")}
+    return {name: part for name, part in parts.items() if part}
+
+
 def steps_of(n_values: int, longest: int = LONGEST) -> list[int]:
     """Return the positions that are kept of a series of *n_values*."""
     if n_values <= longest:

@@ -13,6 +13,7 @@ from manyfit.fit.responses import KeptResponses, Responses
 from manyfit.fit.scoring import Scores, Scoring, category_view
 from manyfit.fit.trained import PROBABILITY, Trained
 from manyfit.model.sweep import DataSpec, Problem
+from manyfit.model.verification import Figures, GroupScores, Rates
 
 ALWAYS: Mapping[Problem, tuple[str, ...]] = {
     Problem.CLASSIFICATION: ("accuracy", "balanced_accuracy", "f1_macro"),
@@ -81,38 +82,47 @@ def row_table(setting: Setting, answers: Arrays, target: NDArray[Any]) -> pl.Dat
 
 def figures(
     setting: Setting, answers: Arrays, target: NDArray[Any], groups: Sequence[str | None] | None
-) -> dict[str, Any]:
-    """
-    Return what answers are worth, as JSON values: scores, and by class, group and category.
-
-    A share of nothing is None. Confusion matrices have the true classes as rows, in the order of `classes`.
-    """
+) -> Figures:
+    """Return what answers are worth: scores, and by class, group and category."""
     names = tuple(dict.fromkeys((*setting.metrics, *ALWAYS[setting.problem])))
     view = category_view(setting.data, setting.classes)
     scoring = Scoring(names, setting.problem, len(setting.classes), view)
     responses = KeptResponses(answers, len(setting.classes))
     scores, _ = scoring.score(responses, target)
-    found: dict[str, Any] = {"n_rows": len(target), "scores": scores}
-    if groups is not None:
-        found["groups"] = _by_group(setting, responses.predicted, target, groups)
+    by_group = None if groups is None else _by_group(setting, responses.predicted, target, groups)
     if setting.problem is Problem.REGRESSION:
-        return found
+        return Figures(n_rows=len(target), scores=scores, groups=by_group)
     matrix = confusion.confusion_matrix(target, responses.predicted, len(setting.classes))
-    found["confusion_matrix"] = matrix.tolist()
-    found["classes"] = _shares(matrix, setting.shown(), "class")
-    if view is not None:
-        coarse = view.collapse(matrix)
-        found["category_confusion_matrix"] = coarse.tolist()
-        found["categories"] = _shares(coarse, view.names, "category")
-    return found
+    coarse = None if view is None else view.collapse(matrix)
+    return Figures(
+        n_rows=len(target),
+        scores=scores,
+        groups=by_group,
+        confusion_matrix=_counts(matrix),
+        classes=_rates(matrix, setting.shown()),
+        category_confusion_matrix=None if coarse is None else _counts(coarse),
+        categories=None if coarse is None or view is None else _rates(coarse, view.names),
+    )
 
 
-def _shares(matrix: confusion.Matrix, names: Sequence[str], what: str) -> list[dict[str, Any]]:
-    """Return the shares of each class or category as JSON values."""
-    return [
-        {what: name, "support": true, "n_predicted": predicted, **shares}
+def _counts(matrix: confusion.Matrix) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in matrix.tolist())
+
+
+def _rates(matrix: confusion.Matrix, names: Sequence[str]) -> tuple[Rates, ...]:
+    """Return the shares of each class or category."""
+    return tuple(
+        Rates(
+            name=name,
+            support=true,
+            n_predicted=predicted,
+            precision=shares["precision"],
+            recall=shares["recall"],
+            f1=shares["f1"],
+            specificity=shares["specificity"],
+        )
         for name, (true, predicted, shares) in zip(names, confusion.class_shares(matrix), strict=True)
-    ]
+    )
 
 
 def _by_name(groups: Sequence[str | None]) -> Callable[[str | None], tuple[bool, float, str]]:
@@ -126,7 +136,7 @@ def _by_name(groups: Sequence[str | None]) -> Callable[[str | None], tuple[bool,
 
 def _by_group(
     setting: Setting, predicted: NDArray[Any], target: NDArray[Any], groups: Sequence[str | None]
-) -> list[dict[str, Any]]:
+) -> tuple[GroupScores, ...]:
     """Return the scores of each group, in the order of their names, or of their numbers where all are numbers."""
     metrics = ALWAYS[setting.problem] if setting.problem is Problem.REGRESSION else ("accuracy",)
     scoring = Scoring(metrics, setting.problem, len(setting.classes), None)
@@ -135,5 +145,5 @@ def _by_group(
         mine = np.array([one == group for one in groups], dtype=bool)
         part = KeptResponses({"predict": predicted[mine]}, len(setting.classes))
         scores: Scores = scoring.score(part, target[mine])[0]
-        found.append({"group": group, "n_rows": int(mine.sum()), **scores})
-    return found
+        found.append(GroupScores(group=group, n_rows=int(mine.sum()), scores=scores))
+    return tuple(found)

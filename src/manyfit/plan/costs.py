@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from manyfit.contracts.estimators import EstimatorCatalog, Families, FitSize
@@ -180,15 +180,27 @@ class CostModel:
 
     def formula_seconds(self, candidate: Candidate, n_train: int) -> float:
         """Return what the families' formulas say, without experience."""
+        return sum(self.step_seconds(step, size) for step, size in self.steps(candidate, n_train))
+
+    def steps(self, candidate: Candidate, n_train: int) -> Iterator[tuple[Step, FitSize]]:
+        """Yield the steps of *candidate*, each with the size of what it meets."""
         size = self.size(candidate, n_train)
-        return sum(self.step_seconds(step, size) for step in candidate.steps)
+        for position, step in enumerate(candidate.steps, 1):
+            yield step, size
+            if position < len(candidate.steps):
+                size = self.after(step, size)
+
+    def after(self, step: Step, size: FitSize) -> FitSize:
+        """Return the size of what comes behind *step*: transformers give other columns than they get."""
+        n_columns = self._families.of(step.use).n_columns(step.use, self.params(step), size)
+        return size if n_columns == size.n_columns else replace(size, n_columns=n_columns)
 
     def step_seconds(self, step: Step, size: FitSize) -> float:
         """Return what the formula of one step says, without experience."""
         return self._families.of(step.use).cost_seconds(step.use, self.params(step), size)
 
     def size(self, candidate: Candidate, n_train: int) -> FitSize:
-        """Return how large a fit of *candidate* on this many rows is."""
+        """Return how large the table of a fit of *candidate* on this many rows is."""
         n_columns, n_classes = self.columns[candidate.variant][candidate.features]
         return FitSize(n_rows=n_train, n_columns=n_columns, n_classes=n_classes)
 

@@ -124,7 +124,7 @@ class Divider:
         total, begun, cell = 0.0, None, -1
         for cohort in self.sharing.cohorts(self.table, rows):
             if cohort.cell != cell:
-                begun, cell = begin(self.sharing, cohort, self.table), cohort.cell
+                begun, cell = begin(self.sharing, cohort), cohort.cell
             total += self.sharing.seconds(self.table, cohort) + (begun.add(cohort.stage) if begun else 0.0)
         return total
 
@@ -201,7 +201,7 @@ class _Filling:
     def _begin(self, cohort: Cohort) -> None:
         """Count the steps before *cohort*, unless this piece has them already."""
         if self._begun is None or self._cell != cohort.cell:
-            self._begun, self._cell = begin(self.divider.sharing, cohort, self.divider.table), cohort.cell
+            self._begun, self._cell = begin(self.divider.sharing, cohort), cohort.cell
         self.seconds += self._begun.add(cohort.stage)
 
     def emptied(self) -> Piece:

@@ -35,12 +35,13 @@ class Stage:
     """
     A step that transforms, behind the stage `before` it: fits that have it in common compute it once.
 
-    The first stage of a feature set has no step. `formula`, `seconds` (predicted, alone) and `groups` are by
-    number of training rows.
+    The first stage of a feature set has no step. `size` is what the steps behind it meet. `size`, `formula`,
+    `seconds` (predicted, alone) and `groups` are by number of training rows.
     """
 
     before: int
     step: Step | None = None
+    size: dict[int, FitSize] = field(default_factory=dict)
     formula: dict[int, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
     groups: dict[int, int] = field(default_factory=dict)
@@ -210,7 +211,7 @@ class Sharing:
             self.all_groups[cohort.group].path,
             [self.params(self.candidates[i].steps[-1]) for i in members],
             [own[i] for i in members],
-            self.costs.size(self.candidates[members[0]], cohort.n_train),
+            self.all_stages[cohort.stage].size[cohort.n_train],
         )
 
     def chain(self, stage: int) -> Iterator[int]:
@@ -241,7 +242,6 @@ class Begun:
 
     sharing: Sharing
     n_train: int
-    size: FitSize
     seconds: float = 0.0
     stages: set[int] = field(default_factory=set)
     together: dict[tuple[int, int], list[int]] = field(default_factory=dict)
@@ -279,14 +279,13 @@ class Begun:
             group.path,
             [self.sharing.params(stage.step) for stage in stages if stage.step],
             [stage.seconds.get(self.n_train, 0.0) for stage in stages],
-            self.size,
+            self.sharing.all_stages[stages[0].before].size[self.n_train],
         )
 
 
-def begin(sharing: Sharing, cohort: Cohort, table: TaskTable) -> Begun:
+def begin(sharing: Sharing, cohort: Cohort) -> Begun:
     """Return that nothing is computed yet on the cell of *cohort*."""
-    first = sharing.candidates[table.candidates[cohort.rows[0]]]
-    return Begun(sharing, cohort.n_train, sharing.costs.size(first, cohort.n_train))
+    return Begun(sharing, cohort.n_train)
 
 
 def seeded(params: Params) -> dict[str, Any]:
@@ -362,9 +361,13 @@ class _Finder:
         if key not in self._stage_at:
             self._stage_at[key] = len(self._found.all_stages)
             stage = Stage(before=before, step=step)
-            for n_train in self._cells[candidate.variant] if step else ():
-                size = self._costs.size(candidate, n_train)
-                stage.formula[n_train] = self._costs.step_seconds(step, size) if step else 0.0
+            for n_train in self._cells[candidate.variant]:
+                if step is None:
+                    stage.size[n_train] = self._costs.size(candidate, n_train)
+                    continue
+                size = self._found.all_stages[before].size[n_train]
+                stage.formula[n_train] = self._costs.step_seconds(step, size)
+                stage.size[n_train] = self._costs.after(step, size)
             self._found.all_stages.append(stage)
             self._first_of.append(candidate)
         return self._stage_at[key]
@@ -377,7 +380,7 @@ class _Finder:
             if not chain:
                 self._found.own[n_train][i] = whole
                 continue
-            last = self._costs.step_seconds(candidate.steps[-1], self._costs.size(candidate, n_train))
+            last = self._costs.step_seconds(candidate.steps[-1], self._found.all_stages[stage].size[n_train])
             formula = last + sum(one.formula[n_train] for one in chain)
             factor = whole / formula if formula > 0 else 0.0
             self._found.own[n_train][i] = last * factor
@@ -390,7 +393,7 @@ class _Finder:
         for n_train in self._cells[first.variant] if first.steps else ():
             fits = Fits(
                 path=first.steps[-1].use,
-                size=self._costs.size(first, n_train),
+                size=found.all_stages[found.stages[members[0]]].size[n_train],
                 positions=members,
                 params=lambda i: found.params(found.candidates[i].steps[-1]),
                 alone=found.own[n_train].__getitem__,
@@ -434,7 +437,7 @@ class _Finder:
         for n_train in self._cells[candidate.variant]:
             fits = Fits(
                 path=step.use,
-                size=self._costs.size(candidate, n_train),
+                size=found.all_stages[found.all_stages[members[0]].before].size[n_train],
                 positions=members,
                 params=lambda i: found.params(found.all_stages[i].step or step),
                 alone=lambda i, n_train=n_train: found.all_stages[i].seconds[n_train],  # type: ignore[misc]

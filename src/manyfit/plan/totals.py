@@ -102,7 +102,7 @@ class _Counted:
         for cohort in self._sharing.cohorts(self._table):
             if cohort.cell != cell:
                 self._end(begun)
-                begun, cell = begin(self._sharing, cohort, self._table), cohort.cell
+                begun, cell = begin(self._sharing, cohort), cohort.cell
             if begun is not None:
                 begun.add(cohort.stage)
             self._steps(cohort)

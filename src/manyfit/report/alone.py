@@ -12,6 +12,5 @@ def is_as_alone(costs: CostModel, candidate: Candidate, n_train: int, rule: str)
     """Whether a result of *candidate* that was computed by *rule* ("": alone) took about as long as alone."""
     if rule != SHARED_STEPS:
         return not rule
-    size = costs.size(candidate, n_train)
-    before = sum(costs.step_seconds(step, size) for step in candidate.steps[:-1])
-    return before <= SMALL_PART * costs.formula_seconds(candidate, n_train)
+    seconds = [costs.step_seconds(step, size) for step, size in costs.steps(candidate, n_train)]
+    return sum(seconds[:-1]) <= SMALL_PART * sum(seconds)

@@ -23,6 +23,11 @@ def show_count(count: int) -> str:
     return f"{count:,}"
 
 
+def plural(n: int, word: str) -> str:
+    """Return a count with its word: ``1 task``, ``1,240 tasks``."""
+    return f"{show_count(n)} {word if n == 1 else word + 's'}"
+
+
 def show_number(value: float) -> str:
     """Return a score with four significant digits: ``0.9420``, ``-1.235e+05``."""
     if not math.isfinite(value):

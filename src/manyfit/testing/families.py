@@ -77,6 +77,19 @@ class FamilySuite:
                 assert costs[0] > 0, path
                 assert costs == sorted(costs), f"{path} {params}: {costs}"
 
+    def test_a_step_behind_a_transformer_meets_the_columns_that_it_gives(self) -> None:
+        """Fits prove what is told of columns where parameters tell it, on tables with a row for every column."""
+        for path, params in self.samples:
+            if self.catalog.resolve(path).kind != "transformer":
+                continue
+            for X, y in tables("classifier"):
+                given = _ask_columns(self.catalog, path, params, X, y)
+                size = FitSize(n_rows=len(X), n_columns=X.shape[1], n_classes=len(np.unique(y)))
+                told = self.family.n_columns(path, self._full(path, params), size)
+                assert told >= 1
+                if given is not None:
+                    assert told == given, f"{path} {params}"
+
     def test_like_scales_give_no_warning(self) -> None:
         """Columns of one scale, or a scaler before, are never warned of."""
         for path, params in self.samples:
@@ -137,6 +150,12 @@ def _answers(
             return None  # some tables suit some estimators only: negative counts, more than two classes
         answers = {name: _ask(fitted, name, X.copy()) for name in _ANSWERS}
     return {name: found for name, found in answers.items() if found is not None}
+
+
+def _ask_columns(catalog: SklearnCatalog, path: str, params: Mapping[str, Any], X: Any, y: Any) -> int | None:
+    """Return how many columns a fitted transformer gives, None where it cannot be fitted."""
+    answers = _answers(catalog, path, params, X, y)
+    return None if answers is None or "transform" not in answers else int(answers["transform"].shape[1])
 
 
 def _ask(fitted: Any, name: str, X: Any) -> np.ndarray[Any, Any] | None:

@@ -81,8 +81,7 @@ def archive_facts(found: "Archived") -> dict[str, Any]:
 
 def tell_archive(out: "Output", path: str, found: "Archived") -> None:
     """Say that an archive is whole, and what is in it."""
-    from manyfit.cli.output import plural
-    from manyfit.report.texts import show_bytes
+    from manyfit.report.texts import plural, show_bytes
 
     files = plural(len(found.manifest.entries), "file")
     out.wrapped(
@@ -101,7 +100,7 @@ def tell_archive(out: "Output", path: str, found: "Archived") -> None:
 def _restore(out: "Output", path: str, to: str) -> None:
     from manyfit.api.archiving import restore_archive
     from manyfit.cli.commands.states import counts_facts
-    from manyfit.cli.output import plural
+    from manyfit.report.texts import plural
 
     if not Path(path).is_file():
         from manyfit.model.errors import NotFound

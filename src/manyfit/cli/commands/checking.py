@@ -104,9 +104,8 @@ def _facts(found: "Checked") -> dict[str, Any]:
 
 
 def _tell(out: "Output", found: "Checked", sweep: str) -> None:
-    from manyfit.cli.output import plural
     from manyfit.report.quality.remark import Severity
-    from manyfit.report.texts import show_key
+    from manyfit.report.texts import plural, show_key
 
     for _, group in itertools.groupby(found.remarks, key=lambda remark: remark.rule.name):
         several = list(group)

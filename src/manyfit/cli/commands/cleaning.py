@@ -98,8 +98,7 @@ def _named(one: "Due") -> str:
 
 
 def _show(out: "Output", found: "Pruned", *, yes: bool, again: str) -> None:
-    from manyfit.cli.output import plural
-    from manyfit.report.texts import show_bytes, show_duration
+    from manyfit.report.texts import plural, show_bytes, show_duration
 
     if found.due:
         rows = [

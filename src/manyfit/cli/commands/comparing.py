@@ -1,13 +1,12 @@
 """The command that says which candidates differ: compare."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from manyfit.cli import options
-from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     from manyfit.cli.output import Output
@@ -114,16 +113,18 @@ def compare(
 
     if pipeline_best and top is not None:
         raise UserError("--top counts single candidates; write --candidates --top N")
-    stores = [connect.open_store(options.target(sweep, store)) for sweep in sweeps]
+    names = [options.target(sweep, store) for sweep in sweeps]
+    stores = [connect.open_store(name) for name in names]
     if one_se or simplest:
-        _one_se(stores, metric, split, simplest or [], as_json=as_json)
+        _one_se(stores, names, metric, split, simplest or [], as_json=as_json)
         return
     count = None if pipeline_best else top or SHOWN_CANDIDATES
-    _compare(stores, metric, split, count, alpha, rope, plot, as_json=as_json, ranks=ranks)
+    _compare(stores, names, metric, split, count, alpha, rope, plot, as_json=as_json, ranks=ranks)
 
 
 def _compare(
     stores: "Sequence[Store]",
+    names: Sequence[str],
     metric: str | None,
     split: str | None,
     top: int | None,
@@ -153,13 +154,23 @@ def _compare(
             "ranking": ranking_facts(ranking) if ranking else None,
         }
     )
-    if not found:
-        out.line(f"no results yet; next: manyfit status {quoted(stores[0].url)}")
+    _say_without_scores(out, stores, {one.contest.sweep for one in found}, names)
     for number, one in enumerate([] if ranks else found):
         shown.show_comparison(out, one, several=len(stores) > 1, first=not number)
     if ranking is not None:
         shown.show_ranking(out, ranking, first=ranks)
         _draw(out, ranking, plot)
+
+
+def _say_without_scores(
+    out: "Output", stores: "Sequence[Store]", compared: Collection[str], names: Sequence[str]
+) -> None:
+    """Say of each sweep that has nothing to compare why that is; *names* are what the user calls them."""
+    from manyfit.cli.commands.states import without_scores
+
+    for store, name in zip(stores, names, strict=True):
+        if store.sweep not in compared:
+            out.wrapped((f"{store.sweep}: " if len(stores) > 1 else "") + without_scores(store, name))
 
 
 def _draw(out: "Output", ranking: "Ranking", plot: Path | None) -> None:
@@ -173,7 +184,13 @@ def _draw(out: "Output", ranking: "Ranking", plot: Path | None) -> None:
 
 
 def _one_se(
-    stores: "Sequence[Store]", metric: str | None, split: str | None, orders: Sequence[str], *, as_json: bool
+    stores: "Sequence[Store]",
+    names: Sequence[str],
+    metric: str | None,
+    split: str | None,
+    orders: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     from manyfit.api.comparing import simplest
     from manyfit.cli import comparisons as shown
@@ -187,7 +204,9 @@ def _one_se(
         for choice in simplest(store, metric=metric, split=split, orders=orders)
     ]
     out.json({"choices": [{"sweep": sweep, **choice_facts(choice)} for sweep, choice in found]})
-    if not found:
+    scored = [store.sweep for store in stores if store.snapshot().counts.done]
+    _say_without_scores(out, stores, scored, names)
+    if not found and scored:
         out.wrapped("nothing to choose: the best candidate has fewer than two scores, so that no error is known")
     for number, (sweep, choice) in enumerate(found):
         shown.show_choice(out, choice, sweep if len(stores) > 1 else "", first=not number)

@@ -97,8 +97,9 @@ def stop(
     On every machine: they give back what they hold. `run` or `work` goes on later.
     """
     from manyfit import connect
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
     from manyfit.model.control import Stop
+    from manyfit.report.texts import plural
     from manyfit.run import control
 
     out = Output(as_json=as_json, quiet=quiet)
@@ -134,7 +135,8 @@ def cancel(
     Results that exist stay. `retry` brings cancelled tasks back.
     """
     from manyfit import connect
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
+    from manyfit.report.texts import plural
     from manyfit.run import control
 
     _one_of("cancel", tasks=bool(tasks), everything=everything)
@@ -189,7 +191,8 @@ def retry(
     With fresh attempts, and more memory or time if asked for; old results stay in the logs.
     """
     from manyfit import connect
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
+    from manyfit.report.texts import plural
     from manyfit.run import control
     from manyfit.run.machine import usable_cores
 

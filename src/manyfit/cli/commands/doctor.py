@@ -115,8 +115,8 @@ def _show(out: "Output", findings: Sequence["Finding"]) -> None:
 
 def summary(findings: Sequence["Finding"]) -> str:
     """Return how many findings of each kind there are, problems first, with the names of those that matter."""
-    from manyfit.cli.output import plural
     from manyfit.health.finding import Status
+    from manyfit.report.texts import plural
 
     parts = []
     for status, word in ((Status.PROBLEM, "problem"), (Status.WARNING, "warning")):

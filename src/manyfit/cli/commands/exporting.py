@@ -35,7 +35,8 @@ def export(
     """
     from manyfit import connect
     from manyfit.api.exporting import export_sweep
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
+    from manyfit.report.texts import plural
 
     out = Output(as_json=as_json)
     done = export_sweep(connect.open_store(sweep), to, columns=columns_of(columns))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manyfit.cli import options
+from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
     from manyfit.api.kept_models import KeptModel
     from manyfit.api.rebuilding import Rebuilt
     from manyfit.cli.output import Output
+    from manyfit.contracts.store import Store
     from manyfit.fit.trained import Trained
 
 SHOWN_ROWS = 10
 """Rows of predictions that a terminal shows; all of them go into a file."""
 
 SHOWN_KEY = 8
+_NONE = "-"
 
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", show_default=False, help="A task's key, or its first characters.")
@@ -42,9 +45,23 @@ def models(sweep: options.SweepArgument, as_json: options.JsonOption = False) ->
     found = kept_models(store)
     out.json({"models": [_model_facts(model) for model in found], "n_bytes": sum(one.n_bytes for one in found)})
     if not found:
-        out.wrapped('no model is kept; write models = "best:1" under [keep] and run the sweep again')
+        out.wrapped(_none_kept(store, sweep))
         return
     _show_models(out, found, ranking_of(store).rank_by)
+
+
+def _none_kept(store: "Store", sweep: str) -> str:
+    """Return why no model is kept: none is asked for, nobody made the fits that keep them, or there is none."""
+    from manyfit.api.lacking import asks_for_models, stored_lacking
+    from manyfit.cli.commands.states import lacking_text, without_scores
+
+    if not asks_for_models(store):
+        return 'no model is kept; write models = "best:1" under [keep] and run the sweep again'
+    if n_lacking := len(stored_lacking(store)):
+        return lacking_text(n_lacking, sweep)
+    if not store.snapshot().counts.done:
+        return f"no model is kept: {without_scores(store, sweep)}"
+    return f"no model is kept: none could be written; next: manyfit warnings {quoted(sweep)}"
 
 
 def _model_facts(model: "KeptModel") -> dict[str, Any]:
@@ -52,7 +69,15 @@ def _model_facts(model: "KeptModel") -> dict[str, Any]:
 
 
 def _show_models(out: "Output", found: "Sequence[KeptModel]", metric: str) -> None:
-    headers = ["id", "task", "pipeline", "parameters", "split", metric, "size", "format"]
+    own = [_score(model.scores, metric) for model in found]
+    # What folds say of its candidate stands in for a model whose fit left no rows out, and is called so.
+    folds = [
+        _shown(model.fold_scores.get(metric)) if mine == _NONE else _NONE
+        for model, mine in zip(found, own, strict=True)
+    ]
+    columns = {name: values for name, values in ((metric, own), (f"cv {metric}", folds)) if set(values) != {_NONE}}
+    columns = columns or {metric: own}
+    headers = ["id", "task", "pipeline", "parameters", "split", *columns, "size", "format"]
     rows = [
         [
             model.id[:SHOWN_KEY],
@@ -60,13 +85,13 @@ def _show_models(out: "Output", found: "Sequence[KeptModel]", metric: str) -> No
             model.pipeline,
             model.params,
             model.split if model.fold is None else f"{model.split}, fold {model.fold}",
-            _score(model.scores, metric),
+            *scores,
             _size(model.n_bytes),
             _format(model),
         ]
-        for model in found
+        for model, *scores in zip(found, *columns.values(), strict=True)
     ]
-    out.table(headers, rows, right=(5, 6))
+    out.table(headers, rows, right=range(5, 6 + len(columns)))
     out.line(f"{len(found):,} kept, {_size(sum(model.n_bytes for model in found))}")
 
 
@@ -75,8 +100,11 @@ def _score(scores: Mapping[str, float | None], metric: str) -> str:
     sets = [name.removesuffix(f"_{metric}") for name in scores if name.endswith(f"_{metric}") and name != metric]
     others = sorted(name for name in sets if name != "train")
     best = next((name for name in ("cv", "validate", *others) if name in sets), None)
-    value = None if best is None else scores[f"{best}_{metric}"]
-    return "-" if value is None else f"{value:.4f}"
+    return _shown(None if best is None else scores[f"{best}_{metric}"])
+
+
+def _shown(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.4f}"
 
 
 def _size(n_bytes: int) -> str:
@@ -147,7 +175,7 @@ def _rebuilt_facts(found: "Rebuilt", written: Path | None) -> dict[str, Any]:
 
 
 def _show_rebuilt(out: "Output", found: "Rebuilt", written: Path | None) -> None:
-    from manyfit.cli.output import plural
+    from manyfit.report.texts import plural
 
     out.wrapped(f"{found.key[:SHOWN_KEY]}… {found.label}: fitted again in {found.seconds:.2g} s")
     differing = [one for one in found.scores if not one.equal]
@@ -240,8 +268,8 @@ def _show_predictions(
     out: "Output", trained: "Trained", found: "pl.DataFrame", notes: Sequence[str], to: Path | None
 ) -> None:
     from manyfit.api.predicting import counts_of
-    from manyfit.cli.output import plural
     from manyfit.fit.environment import environment, version_differences
+    from manyfit.report.texts import plural
 
     candidate = dict(trained.manifest.get("candidate") or {})
     out.wrapped(f"{plural(found.height, 'row')} predicted by {candidate.get('pipeline', 'the model')}")

@@ -59,7 +59,7 @@ def copy(
 
 
 def _told(done: "Copied") -> str:
-    from manyfit.cli.output import plural
+    from manyfit.report.texts import plural
 
     what = f"{plural(done.n_entries, 'entry').replace('entrys', 'entries')} of the control chain"
     return (

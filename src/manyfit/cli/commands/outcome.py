@@ -87,18 +87,24 @@ def results(
         _write(out, frame, to)
     elif as_json:
         out.json({"raw": raw, "n_rows": frame.height, "rows": frame.to_dicts()})
-    elif frame.is_empty() and gap:
-        out.wrapped("no split has scores on two sets yet; a split with test = ... beside its folds has")
     elif frame.is_empty():
-        out.line(f"no results yet; next: manyfit status {quoted(sweep)}")
+        out.wrapped(_why_empty(found, sweep, gap=gap))
     else:
         _show(out, found, frame, metric, raw=raw, gap=gap)
         _say_doubtful(out, found, sweep)
 
 
+def _why_empty(found: "Results", sweep: str, *, gap: bool) -> str:
+    from manyfit.cli.commands.states import without_scores
+
+    if gap and found.snapshot().counts.done:
+        return "no split has scores on two sets yet; a split with test = ... beside its folds has"
+    return without_scores(found.store, sweep)
+
+
 def _write(out: "Output", frame: "pl.DataFrame", to: Path) -> None:
-    from manyfit.cli.output import plural
     from manyfit.report.results import export
+    from manyfit.report.texts import plural
 
     export(frame, to)
     out.json({"file": str(to), "n_rows": frame.height})
@@ -192,8 +198,9 @@ def failure_facts(groups: Any) -> list[dict[str, Any]]:
 
 def show_failures(out: "Output", groups: Any, sweep: str) -> None:
     """Show each cause with one example and the next step."""
-    from manyfit.cli.output import cut, plural, with_short_words
+    from manyfit.cli.output import cut, with_short_words
     from manyfit.report.advice import for_sweep
+    from manyfit.report.texts import plural
 
     for number, group in enumerate(groups):
         if number:

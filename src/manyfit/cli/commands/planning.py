@@ -12,6 +12,7 @@ from manyfit.model.shell import quoted
 DECLARATIONS = frozenset({".toml", ".yaml", ".yml"})
 
 if TYPE_CHECKING:
+    from manyfit.api.lacking import Keeping
     from manyfit.api.sweeps import Sweep
     from manyfit.cli.output import Output
     from manyfit.plan.difference import Difference
@@ -43,18 +44,23 @@ def plan(
     sweep, store = options.without_password(sweep), options.without_password(store)
     planned = sweep_of(sweep, store).plan(workers=workers, only=wanted)
     summary, change = planned.summary(), planned.difference()
+    keeping = planned.keeping(change)
     out.json(
         {
             **asdict(summary),
             "sureness": summary.sureness,
             "store": str(planned.sweep.address),
             "difference": None if change is None else difference_facts(change),
+            "keeping": _keeping_facts(keeping),
         }
     )
     _show_plan(out, summary, explain=explain)
     if change is not None:
         show_difference(out, change)
-    _show_next(out, sweep, wanted, change, options.said_store(store))
+    if change is None and keeping.n_fits:
+        out.line()
+    _show_keeping(out, keeping, sweep)
+    _show_next(out, sweep, wanted, change, keeping, options.said_store(store))
 
 
 def sweep_of(target: str, store: str = "") -> "Sweep":
@@ -106,10 +112,44 @@ def _fitting(out: "Output", text: str) -> list[str]:
     return [text] if len(text) <= out.width else wrap(text, out.width, indent=indent)
 
 
-def _show_next(out: "Output", sweep: str, wanted: list[str], change: "Difference | None", store: str) -> None:
+def _keeping_facts(keeping: "Keeping") -> dict[str, Any]:
+    return {
+        "fits": keeping.n_fits,
+        "at_most": keeping.at_most,
+        "why": {why.value: n for why, n in keeping.why.items()},
+        "without_series": keeping.n_without_series,
+    }
+
+
+def _show_keeping(out: "Output", keeping: "Keeping", sweep: str) -> None:
+    """Say what a run does only to keep models, and what [keep] asks for that no run makes up for."""
+    from manyfit.api.lacking import Why
+    from manyfit.report.texts import plural
+
+    texts = {
+        Why.NOT_KEPT: "not kept so far",
+        Why.OTHERWISE: "kept in another format or with another calibration",
+        Why.SINCE: "fitted again since, without being kept",
+    }
+    why = ", ".join(f"{n:,} {texts[why]}" for why, n in keeping.why.items())
+    fits = plural(keeping.n_fits, "fit")
+    if keeping.n_fits and keeping.at_most:
+        out.wrapped(f"models: when all else is done, a run makes up to {fits} only to keep the best models")
+    elif keeping.n_fits:
+        out.wrapped(f"models: a run makes {fits} only to keep models ({why})")
+    if keeping.n_without_series:
+        out.wrapped(
+            f"series: {plural(keeping.n_without_series, 'task')} done without, which a run leaves as they are;"
+            f" manyfit retry {quoted(sweep)} TASK fits one again"
+        )
+
+
+def _show_next(
+    out: "Output", sweep: str, wanted: list[str], change: "Difference | None", keeping: "Keeping", store: str
+) -> None:
     filters = store + (f" --only {' '.join(map(quoted, wanted))}" if wanted else "")
     out.line()
-    if change is not None and change.empty:
+    if change is not None and change.empty and not keeping.n_fits:
         out.wrapped(
             f"nothing to submit; next: manyfit status {quoted(sweep)}{store},"
             f" or manyfit run {quoted(sweep)}{store} to go on with what is left"
@@ -135,7 +175,8 @@ def difference_facts(change: "Difference") -> dict[str, Any]:
 
 def show_difference(out: "Output", change: "Difference") -> None:
     """Say what the store has already and what submitting would change."""
-    from manyfit.cli.output import plural, table_lines
+    from manyfit.cli.output import table_lines
+    from manyfit.report.texts import plural
 
     out.line()
     for new, old in change.renamed.items():
@@ -181,7 +222,8 @@ def submit(
 
     Doing it twice is harmless: only what is new is added. Workers join with `work`.
     """
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
+    from manyfit.report.texts import plural
 
     out = Output(as_json=as_json, quiet=quiet)
     sweep, store = options.without_password(sweep), options.without_password(store)

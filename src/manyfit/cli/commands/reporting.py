@@ -118,8 +118,7 @@ def _facts(made: "Report") -> dict[str, object]:
 
 
 def _say(out: "Output", made: "Report") -> None:
-    from manyfit.cli.output import plural
-    from manyfit.report.texts import show_bytes, show_duration
+    from manyfit.report.texts import plural, show_bytes, show_duration
 
     out.line(f"wrote {made.file} ({show_bytes(made.n_bytes)}) in {show_duration(made.seconds)}")
     if made.plots:

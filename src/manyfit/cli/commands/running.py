@@ -269,7 +269,8 @@ def work(
     is paused; 7 this host is not fit to run tasks.
     """
     from manyfit import connect
-    from manyfit.cli.output import Output, plural
+    from manyfit.cli.output import Output
+    from manyfit.report.texts import plural
 
     sweep = options.target(sweep, store)
     address = connect.expected(sweep)

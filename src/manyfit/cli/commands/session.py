@@ -17,12 +17,12 @@ from manyfit.cli.commands import outcome, states
 from manyfit.cli.commands.planning import show_difference
 from manyfit.cli.display import Display, display_for
 from manyfit.cli.errors import INTERRUPTED, OK, STUCK, WITH_FAILURES, refuse
-from manyfit.cli.output import Output, plural
+from manyfit.cli.output import Output
 from manyfit.model.control import Stop
 from manyfit.model.errors import Interrupted, ManyfitError
 from manyfit.model.shell import quoted
 from manyfit.model.snapshot import Snapshot
-from manyfit.report.texts import show_duration
+from manyfit.report.texts import plural, show_duration
 from manyfit.run.limits import capped
 from manyfit.run.machine import usable_cores
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from manyfit.cli import options
-from manyfit.cli.commands.states import counts_facts, state_of
+from manyfit.cli.commands.states import counts_facts, lacking_text, state_of
 from manyfit.model.shell import quoted
 
 if TYPE_CHECKING:
@@ -42,14 +42,24 @@ def status(sweep: options.SweepArgument, as_json: options.JsonOption = False) ->
     store = connect.open_address(found[0])
     snapshot, accuracy = store.snapshot(), _accuracy(store)
     pace = _pace(snapshot, accuracy)
-    out.json({**_facts(snapshot, pace, accuracy), **audit_facts(store)})
+    n_lacking = _models_lacking(store, snapshot)
+    out.json({**_facts(snapshot, pace, accuracy), **audit_facts(store), "models_lacking": n_lacking})
     out.wrapped(str(snapshot.counts))
     out.wrapped(_headline(snapshot, pace, sweep))
     for line in (*_conditions(snapshot, sweep), *audit_lines(store, sweep)):
         out.wrapped(line, indent="  ")
+    if n_lacking:
+        out.wrapped(lacking_text(n_lacking, sweep), indent="  ")
     _pipelines(out, snapshot)
     _workers(out, snapshot, time.time())
     show_accuracy(out, accuracy)
+
+
+def _models_lacking(store: "Store", snapshot: "Snapshot") -> int | None:
+    """Return how many models of a complete sweep are still to be kept, None of any other."""
+    from manyfit.api.lacking import stored_lacking
+
+    return len(stored_lacking(store)) if state_of(snapshot) == "complete" and snapshot.n_units else None
 
 
 def _accuracy(store: "Store") -> "Sequence[PipelineAccuracy]":
@@ -61,8 +71,7 @@ def _accuracy(store: "Store") -> "Sequence[PipelineAccuracy]":
 
 def _conditions(snapshot: "Snapshot", sweep: str) -> Iterator[str]:
     """Yield what keeps tasks from being claimed, and what came too late."""
-    from manyfit.cli.output import plural
-    from manyfit.report.texts import terms_text
+    from manyfit.report.texts import plural, terms_text
 
     for pipeline, reason in snapshot.held.items():
         yield f"pipeline {pipeline} is paused: {reason or 'by a person'}; next: manyfit resume {quoted(sweep)}"
@@ -156,8 +165,7 @@ def _state(worker: "WorkerView") -> str:
 
 
 def _headline(snapshot: "Snapshot", pace: tuple[float, float | None], sweep: str) -> str:
-    from manyfit.cli.output import plural
-    from manyfit.report.texts import show_duration
+    from manyfit.report.texts import plural, show_duration
 
     n_alive = sum(worker.alive for worker in snapshot.workers)
     state, sweep = state_of(snapshot), quoted(sweep)

@@ -13,8 +13,8 @@ NAMED = 6
 
 def show_waiting(out: "Output", store: "Store", sweep: str, *, n_tenant: int | None) -> None:
     """Show why the tasks of *store* wait, most important reason first, with what to do."""
-    from manyfit.cli.output import plural
     from manyfit.report.reasons import pending, situation
+    from manyfit.report.texts import plural
 
     found = situation(store, n_tenant=n_tenant)
     groups = pending(found)

@@ -44,6 +44,33 @@ def made_whole(folder: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def held_aside(path: Path) -> Iterator[Path]:
+    """
+    Yield a new folder beside *path* to make it in, which goes at the end.
+
+    Those that killed calls left are removed first: the lock on a folder ends with the process that holds it.
+    """
+    with _only_here(path.parent):
+        for left in path.parent.glob(f".{_escaped(path.name)}.new-*"):
+            _remove_dead(left)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.new-", dir=path.parent))
+        descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY)
+        with contextlib.suppress(OSError):  # where there are no locks, nobody removes the folders of others
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove a folder that no living process holds."""
+    with contextlib.suppress(OSError), _only_here(folder, wait=False):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,12 +79,19 @@ def _make(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _only_here(folder: Path) -> Iterator[None]:
-    """Keep other exports into *folder* out: what is aside belongs to nobody then."""
+def _only_here(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """
+    Keep others that write into *folder* out: what is aside belongs to nobody then.
+
+    Without *wait*, raises `OSError` where somebody holds it, or nobody can.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(OSError):  # some network disks have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if wait:
+            with contextlib.suppress(OSError):  # some network disks have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +12,7 @@ from manyfit.report.export import columns as kinds
 from manyfit.report.export.columns import Column, Kind
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.lines import COLUMNS
-from manyfit.report.quality.shapes import floats, lengths_in, series_in
+from manyfit.report.quality.shapes import floats, lengths_in, series_in, steps_of
 
 ORDER = ("split", "variant", "pipeline", "candidate_key", "fold", "seed", "key")
 AT_ONCE = 20_000
@@ -125,11 +124,3 @@ def _series(key: str, text: str) -> Iterator[tuple[str, str, list[int], list[flo
     for name, values in sorted(series_in(details).items()):
         n_values = lengths.get(name, len(values))
         yield key, name, steps_of(n_values, len(values)), floats(values), n_values
-
-
-@lru_cache(maxsize=1000)
-def steps_of(n_values: int, n_kept: int) -> list[int]:
-    """Return the places of the kept values in the whole series: evenly spread, the first and the last included."""
-    if n_kept >= n_values or n_kept < 2:
-        return list(range(n_kept))
-    return [round(i * (n_values - 1) / (n_kept - 1)) for i in range(n_kept)]

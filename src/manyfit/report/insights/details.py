@@ -13,6 +13,7 @@ from manyfit.contracts.store import Store
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.insights.standing import Standing
 from manyfit.report.lines import COLUMNS
+from manyfit.report.quality.shapes import lengths_in, steps_of
 
 _READ = NEEDED | {
     "candidate_key",
@@ -117,12 +118,23 @@ def _has(result: Result, name: str, kind: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One series of training of one candidate: the values of each fold and seed, step by step."""
+    """
+    One series of training of one candidate: the values of each fold and seed, step by step.
+
+    Of a long series some values were kept, evenly spread: `n_steps` is how long it was, 0 where all were kept.
+    """
 
     name: str
     label: str
     pipeline: str
     lines: tuple[tuple[float, ...], ...]
+    n_steps: int = 0
+
+    def steps(self, n_kept: int) -> list[int]:
+        """Return the steps of a line of *n_kept* values, counted from 1."""
+        longest = max(map(len, self.lines), default=0)
+        n_steps = max(self.n_steps, longest) if n_kept == longest else n_kept
+        return [step + 1 for step in steps_of(n_steps, n_kept)]
 
     def mean(self) -> list[float]:
         """Return the mean at each step over the lines that go on to it."""
@@ -134,12 +146,15 @@ class Series:
 def series_of(label: str, pipeline: str, found: Sequence[Result]) -> list[Series]:
     """Return the series that fitted models of one candidate left, by name; one number alone is no series."""
     by_name: dict[str, list[tuple[float, ...]]] = {}
+    lengths: dict[str, int] = {}
     for result in found:
+        for name, n_steps in lengths_in(result.details).items():
+            lengths[name] = max(lengths.get(name, 0), n_steps)
         for name, values in (result.details.get("train", {}).get("series") or {}).items():
             numbers = tuple(float(value) for value in values if value is not None)
             if len(numbers) > 1:
                 by_name.setdefault(str(name), []).append(numbers)
     return [
-        Series(name=name, label=label, pipeline=pipeline, lines=tuple(lines))
+        Series(name=name, label=label, pipeline=pipeline, lines=tuple(lines), n_steps=lengths.get(name, 0))
         for name, lines in sorted(by_name.items())
     ]

@@ -9,7 +9,7 @@ from manyfit.report.insights.comparing import other_sets
 from manyfit.report.insights.contents import Contents
 from manyfit.report.insights.standing import Standing
 from manyfit.report.pages.markup import Html, Part, element, folded, joined, paragraph, table
-from manyfit.report.texts import show_count, show_duration, show_number
+from manyfit.report.texts import plural, show_count, show_duration, show_number
 
 MOST_METRICS = 5
 """Metrics that the leaderboard shows beside the one that ranks."""
@@ -57,17 +57,13 @@ def _asked(found: Contents) -> Iterator[Part]:
     if found.rows:
         yield " (" + ", ".join(f"{name} {n:,} rows" for name, n in found.rows.items()) + " at most)"
     names = [str(one.get("name", "?")) for one in spec.get("pipelines", [])]
-    yield f". {_counted(len(names), 'pipeline')}: {', '.join(names)}. "
+    yield f". {plural(len(names), 'pipeline')}: {', '.join(names)}. "
     splits = [_split(one) for one in spec.get("splits", [])]
-    yield f"{_counted(len(splits), 'split')}: {'; '.join(splits)}. "
+    yield f"{plural(len(splits), 'split')}: {'; '.join(splits)}. "
     seeds = spec.get("seeds", [0])
-    yield f"{_counted(len(seeds), 'seed')}: {', '.join(map(str, seeds))}. "
+    yield f"{plural(len(seeds), 'seed')}: {', '.join(map(str, seeds))}. "
     if found.standing is not None:
         yield _ranked(found.standing, len(found.standings))
-
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word if n == 1 else word + 's'}"
 
 
 def _split(split: Mapping[str, Any]) -> str:

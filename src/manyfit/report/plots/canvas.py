@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from manyfit.model.errors import MissingExtra, UserError
+from manyfit.report.plots.fonts import families
 from manyfit.report.plots.labels import quiet
 from manyfit.report.whole import write_whole
 
@@ -37,7 +38,6 @@ _TELLING: Mapping[str, Sequence[str]] = {
 """What files would tell of when and with what they were drawn."""
 
 _STYLE: Mapping[str, Any] = {
-    "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "text.parse_math": False,
     "text.usetex": False,
@@ -89,7 +89,8 @@ def styled(salt: str = "manyfit") -> Iterator[None]:
     plain: Any = {
         name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
     }
-    with matplotlib.rc_context(plain | known | {"svg.hashsalt": salt}):
+    own = {"svg.hashsalt": salt, "font.family": list(families())}
+    with matplotlib.rc_context(plain | known | own):
         yield
 
 

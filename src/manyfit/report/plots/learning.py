@@ -32,9 +32,9 @@ def _panel(axes: Any, name: str, found: Sequence[Series], pipelines: Sequence[st
     for one in found:
         color = color_of(pipelines.index(one.pipeline))
         for line in one.lines:
-            axes.plot(range(1, len(line) + 1), line, color=color, lw=0.6, alpha=0.35)
+            axes.plot(one.steps(len(line)), line, color=color, lw=0.6, alpha=0.35)
         mean = one.mean()
-        axes.plot(range(1, len(mean) + 1), mean, color=color, lw=2.0, label=one_line(one.label, 34))
+        axes.plot(one.steps(len(mean)), mean, color=color, lw=2.0, label=one_line(one.label, 34))
     axes.grid()
     axes.set_xlabel("step", color=MUTED)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))

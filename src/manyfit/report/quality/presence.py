@@ -6,7 +6,8 @@ import polars as pl
 
 from manyfit.report.environments import differing, environments
 from manyfit.report.quality.material import Material, keys_of
-from manyfit.report.quality.remark import Found, counted
+from manyfit.report.quality.remark import Found
+from manyfit.report.texts import plural
 
 EXAMPLES = 3
 UNEVEN = 2.0
@@ -22,7 +23,7 @@ def missing_tasks(material: Material) -> Iterator[Found]:
             (pl.col("pipeline") == row["pipeline"]) & (pl.col("split") == row["split"])
         ).sort("candidate_key", "fold", "seed", nulls_last=True)
         yield Found(
-            text=f"{row['n']:,} of {counted(row['n_planned'], 'task')} of {row['pipeline']} on {row['split']}"
+            text=f"{row['n']:,} of {plural(row['n_planned'], 'task')} of {row['pipeline']} on {row['split']}"
             " have no result",
             n_found=row["n"],
             n_looked_at=row["n_planned"],
@@ -42,7 +43,7 @@ def missing_folds(material: Material) -> Iterator[Found]:
     totals = planned.group_by("pipeline", "split").agg(pl.len().alias("n_all"), pl.col("n_planned").max())
     for row in groups.join(totals, on=["pipeline", "split"]).sort("pipeline", "split").iter_rows(named=True):
         yield Found(
-            text=f"{row['n']:,} of {counted(row['n_all'], 'candidate')} of {row['pipeline']} on {row['split']}"
+            text=f"{row['n']:,} of {plural(row['n_all'], 'candidate')} of {row['pipeline']} on {row['split']}"
             f" have scores on some folds only, at least {row['n_done']} of {row['n_planned']}: their means do not"
             " compare with others",
             n_found=row["n"],
@@ -90,7 +91,7 @@ def mixed_versions(material: Material) -> Iterator[Found]:
         usual = made[0].libraries.get(library, "absent")
         others = sum(one.n_results for one in made if one.libraries.get(library, "absent") != usual)
         yield Found(
-            text=f"{counted(others, 'result')} made with {library} {', '.join(v for v in versions if v != usual)},"
+            text=f"{plural(others, 'result')} made with {library} {', '.join(v for v in versions if v != usual)},"
             f" the others with {usual}",
             n_found=others,
             n_looked_at=material.results.height,
@@ -103,7 +104,7 @@ def doubtful_results(material: Material) -> Iterator[Found]:
     for row in doubtful.group_by("fused_by").len("n").sort("fused_by").iter_rows(named=True):
         mine = doubtful.filter(pl.col("fused_by") == row["fused_by"])
         yield Found(
-            text=f"{counted(row['n'], 'result')} computed by {row['fused_by']}, which an audit switched off",
+            text=f"{plural(row['n'], 'result')} computed by {row['fused_by']}, which an audit switched off",
             n_found=row["n"],
             n_looked_at=material.results.height,
             examples=examples_of(mine),
@@ -138,7 +139,7 @@ def changed_rows(material: Material) -> Iterator[Found]:
             low, high = spread.row(0, named=True)["low"], spread.row(0, named=True)["high"]
             yield Found(
                 text=f"fits on the same cell had {low:,} and {high:,} rows of {name.removeprefix('n_')}, on"
-                f" {counted(spread.height, 'cell')}: the data changed between them",
+                f" {plural(spread.height, 'cell')}: the data changed between them",
                 n_found=spread.height,
                 n_looked_at=spread.height,
             )
@@ -154,7 +155,7 @@ def found_in(fits: pl.DataFrame, wrong: pl.DataFrame, pipeline: str, says: str) 
     """Yield that *wrong* ones of the *fits* of a pipeline did what *says* says; nothing where there are none."""
     if wrong.height:
         yield Found(
-            text=f"{wrong.height:,} of {counted(fits.height, 'fit')} of {pipeline} {says}",
+            text=f"{wrong.height:,} of {plural(fits.height, 'fit')} of {pipeline} {says}",
             n_found=wrong.height,
             n_looked_at=fits.height,
             pipeline=pipeline,

@@ -60,8 +60,3 @@ class Remark:
     @property
     def severity(self) -> Severity:
         return self.rule.severity
-
-
-def counted(n: int, word: str) -> str:
-    """Return a count with its word: 1 fit, 1,240 fits."""
-    return f"{n:,} {word if n == 1 else word + 's'}"

@@ -8,7 +8,8 @@ import polars as pl
 
 from manyfit.report.quality.material import CELL, Material
 from manyfit.report.quality.presence import by_pipeline
-from manyfit.report.quality.remark import Found, counted
+from manyfit.report.quality.remark import Found
+from manyfit.report.texts import plural
 
 PERFECT: Mapping[str, float] = {
     **dict.fromkeys(("mae", "mse", "rmse", "mape", "median_ae", "max_error", "log_loss"), 0.0),
@@ -100,7 +101,7 @@ def perfect_scores(material: Material) -> Iterator[Found]:
             n = frame.filter(perfect).height
             if n:
                 yield Found(
-                    text=f"{n:,} of {counted(frame.height, 'candidate')} of {name} have a perfect"
+                    text=f"{n:,} of {plural(frame.height, 'candidate')} of {name} have a perfect"
                     f" {material.rank_by} on {part}",
                     n_found=n,
                     n_looked_at=frame.height,

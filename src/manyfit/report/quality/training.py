@@ -8,7 +8,8 @@ import polars as pl
 from manyfit.report.quality import shapes
 from manyfit.report.quality.material import TASK, Material
 from manyfit.report.quality.presence import by_pipeline, examples_of, found_in
-from manyfit.report.quality.remark import Found, counted
+from manyfit.report.quality.remark import Found
+from manyfit.report.texts import plural
 
 SHARE_WARNED = 0.5
 _CATEGORY = re.compile(r'(?:^\[|,)\s*\["(\w+)",')
@@ -55,7 +56,7 @@ def truncated_series(material: Material) -> Iterator[Found]:
         n_all = several.filter(pl.col("pipeline") == name)["key"].n_unique()
         n = frame["key"].n_unique()
         yield Found(
-            text=f"{n:,} of {counted(n_all, 'fit')} of {name} trained less than half as long as the same candidate"
+            text=f"{n:,} of {plural(n_all, 'fit')} of {name} trained less than half as long as the same candidate"
             " elsewhere",
             n_found=n,
             n_looked_at=n_all,

@@ -7,7 +7,9 @@ rows that somebody asks for.
 
 import contextlib
 import functools
+import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -60,6 +62,13 @@ def _translated(statement: str) -> str:
 def _is_starting(error: psycopg.Error) -> bool:
     """Whether the server is there and takes connections soon; libpq gives no SQLSTATE for a refused connection."""
     return error.sqlstate == _STARTING or any(text in str(error) for text in _STARTING_TEXTS)
+
+
+def _close_here(pid: int, connection: "psycopg.Connection[Row]") -> None:
+    """Close a connection in the process that made it; closing a forked copy would end that of the parent."""
+    if os.getpid() == pid:
+        with contextlib.suppress(psycopg.Error):
+            connection.close()
 
 
 class PostgresDatabase:
@@ -177,6 +186,8 @@ class PostgresDatabase:
         connection = cast(
             "psycopg.Connection[Row]", psycopg.connect(**cast("Any", self._parameters), autocommit=True)
         )
+        # Stores that a caller opens by name and forgets must not keep one of the server's connections.
+        weakref.finalize(self, _close_here, os.getpid(), connection).atexit = False
         settings = ", ".join("set_config(%s, %s, false)" for _ in _SESSION)
         pairs = [text for pair in _SESSION.items() for text in pair]
         connection.execute(f"SELECT {settings}", pairs)
