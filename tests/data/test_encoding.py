@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 import manyfit
-from manyfit.data.encoded_names import encoded_columns
-from manyfit.data.encoding import encoded, encoded_like, unknown_values
+from manyfit.data.encoding import encoded, encoded_like, encoding_in, unknown_values
 from manyfit.data.findings import Findings
+from manyfit.data.fingerprint import kind_of
 from manyfit.declare import from_json, from_mapping, to_json
+from manyfit.fit.trained import UnknownValues
+from manyfit.model.encoding import Encoding, encoding_of_json
 from manyfit.model.errors import SchemaMismatch
 from manyfit.model.sweep import EncodeSpec
 
@@ -25,7 +27,13 @@ ORDER = ("low", "medium", "high")
 def encode(frame, roles=(), **spec):
     """The encoded table, and the mistakes."""
     findings = Findings(file="f.toml")
-    return encoded(frame, EncodeSpec(**spec), roles, findings), findings.mistakes
+    return encoded(frame, EncodeSpec(**spec), "y", roles, findings), findings.mistakes
+
+
+def encoding(whole, roles=(), **spec):
+    """What is known of an encoded table by its columns alone."""
+    kinds = {name: kind_of(dtype) for name, dtype in whole.schema.items()}
+    return encoding_in(EncodeSpec(**spec), kinds, "y", roles)
 
 
 @settings(max_examples=60)
@@ -67,46 +75,64 @@ def test_a_later_table_is_encoded_by_the_features_of_the_model(data):
     values = data.draw(st.lists(TEXT, min_size=2, max_size=12).filter(lambda all_: len(set(all_) - {None}) > 1))
     orders = data.draw(st.lists(st.sampled_from(ORDER), min_size=len(values), max_size=len(values)))
     frame = pl.DataFrame({"c": pl.Series(values, dtype=pl.String), "o": orders})
-    spec = EncodeSpec(onehot=("c",), ordinal={"o": ORDER})
     whole, _ = encode(frame, onehot=("c",), ordinal={"o": ORDER})
+    known = encoding(whole, onehot=("c",), ordinal={"o": ORDER})
     features = [name for name in whole.columns if name not in ("c", "o")]
     rows = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=5))
 
-    found = encoded_like(frame[rows], spec, features)
+    found = encoded_like(frame[rows], known, features)
 
+    assert known.known() == {"c": tuple(sorted(set(values) - {None})), "o": ORDER}
     assert found.equals(whole[rows].select("c", "o", *features))
-    assert unknown_values(frame[rows], spec, features) == []
-    assert encoded_like(whole, spec, features) is whole or encoded_like(whole, spec, features).equals(whole)
+    assert unknown_values(frame[rows], known, features) == []
+    assert encoded_like(whole, known, features).equals(whole)
+
+
+KNOWN = Encoding(values={"site": ("a", "b", "c")}, orders={"grade": ORDER})
 
 
 def test_values_that_no_model_knows_are_missing_and_named():
     """One-hot all zero, codes missing; a table that is encoded already is not asked."""
-    spec = EncodeSpec(onehot=("site*",), ordinal={"grade": ORDER})
     features = ["site=a", "site=b", "grade_code", "age"]
-    frame = pl.DataFrame({"site": ["a", "z", "z", None], "grade": ["low", "?", None, "high"], "age": [1, 2, 3, 4]})
+    frame = pl.DataFrame({"site": ["a", "z", "z", "c"], "grade": ["low", "?", None, "high"], "age": [1, 2, 3, 4]})
 
-    found = encoded_like(frame, spec, features)
+    found = encoded_like(frame, KNOWN, features)
 
     assert found["site=a"].to_list() == [True, False, False, False]
     assert found["site=b"].to_list() == [False] * 4
     assert found["grade_code"].to_list() == [0.0, None, None, 2.0]
-    notes = unknown_values(frame, spec, features)
-    assert len(notes) == 2
-    assert '2 rows have a value of "site" that the model does not know' in notes[0]
-    assert '"z (2)"' in notes[0]
-    assert '1 rows have a value of "grade"' in notes[1]
-    assert unknown_values(found, spec, features) == []
-    assert unknown_values(frame, spec, ["age"]) == []  # a model without these features does not care
+    notes = unknown_values(frame, KNOWN, features)
+    assert notes == [
+        '2 rows have a value of "site" that the model does not know, and count as missing there: "z (2)"',
+        '1 row has a value of "grade" that the model does not know, and counts as missing there: "? (1)"',
+    ]
+    assert unknown_values(found, KNOWN, features) == []
+    assert unknown_values(frame, KNOWN, ["age"]) == []  # a model without these features does not care
 
 
-def test_a_value_may_look_like_a_column():
-    """`a=b` of the column `x` and `b` of the column `x=a` are told apart by the longer name."""
-    frame = pl.DataFrame({"x": ["q", "r"], "x=a": ["b", "c"]})
-    found, mistakes = encode(frame, onehot=("x", "x=a"))
-    assert mistakes == []
-    features = found.columns[2:]
-    assert features == ["x=q", "x=r", "x=a=b", "x=a=c"]
-    assert encoded_like(frame, EncodeSpec(onehot=("x", "x=a")), features).equals(found)
+@pytest.mark.parametrize(
+    ("known", "later", "expected"),
+    [
+        (("01", "0A"), [1, 1], ["01", "01"]),  # read as numbers where no letter stood among them
+        (("01", "1"), ["1", "01"], ["1", "01"]),  # both are known: nothing is one number
+        (("01", "1"), ["1.0", "001"], [None, None]),
+        (("1", "2"), [1.0, 2.0], ["1", "2"]),
+        (("false", "true"), ["True", "maybe"], ["true", None]),
+        (("False", "True"), [True, False], ["True", "False"]),
+        (("a", "A"), ["A", "a"], ["A", "a"]),
+        (("1.5",), ["1.50"], [None]),
+    ],
+)
+def test_one_value_in_two_spellings(known, later, expected):
+    """What a part of a table is read as is not what the whole was read as."""
+    frame = pl.DataFrame({"c": later})
+    features = [f"c={value}" for value in known]
+    found = encoded_like(frame, Encoding(values={"c": known}), features)
+    rows = found.select(features).rows()
+    assert [next((known[i] for i, one in enumerate(row) if one), None) for row in rows] == expected
+    ordered = encoded_like(frame, Encoding(orders={"c": known}), ["c_code"])["c_code"].to_list()
+    assert ordered == [None if value is None else float(known.index(value)) for value in expected]
+    assert bool(unknown_values(frame, Encoding(values={"c": known}), features)) == (None in expected)
 
 
 def test_patterns_take_texts_without_a_role():
@@ -120,11 +146,11 @@ def test_patterns_take_texts_without_a_role():
     assert found.columns[5:] == ["who=s", "who=t", "n=1", "n=2"]
     found, _ = encode(frame, roles=("y", "who"), onehot=("*",), ordinal={"grade": ("u", "v")})
     assert found.columns[5:] == ["site=a", "site=b", "grade_code"]
-    assert encoded_columns(EncodeSpec(onehot=("*",), ordinal={"grade": ("u", "v")}), found.columns) == {
-        "site",
-        "grade",
-    }
-    assert encoded_columns(None, found.columns) == frozenset()
+    known = encoding(found, roles=("y", "who"), onehot=("*",), ordinal={"grade": ("u", "v")})
+    assert known == Encoding(values={"site": ("a", "b")}, orders={"grade": ("u", "v")})
+    assert encoding_of_json(known.as_json()) == known
+    assert encoding_in(None, {"a": "text", "a=b": "bool"}, "y", ()) == Encoding()
+    assert dict(Encoding().as_json()) == {}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +164,9 @@ def test_patterns_take_texts_without_a_role():
         ({"ordinal": {"sit": ("a", "b")}}, "data.encode.ordinal.sit", 'no column "sit"; did you mean "site"?'),
         ({"ordinal": {"site": ("a", "b")}}, "data.encode.ordinal.site", 'values that the order lacks: "c (2)"'),
         ({"onehot": ("taken",)}, "data.encode", 'the table already has "taken=a"'),
+        ({"onehot": ("taken", "taken=")}, "data.encode.onehot[1]", "matches no column of texts"),
+        ({"onehot": ("y",)}, "data.encode.onehot[0]", '"y" is the target'),
+        ({"ordinal": {"y": ("p", "q")}}, "data.encode.ordinal.y", '"y" is the target'),
     ],
 )
 def test_mistakes_name_key_and_value(spec, key, said):
@@ -149,6 +178,7 @@ def test_mistakes_name_key_and_value(spec, key, said):
             "gone": pl.Series([None] * 4, dtype=pl.String),
             "taken": ["a", "a", "a", "a"],
             "taken=a": [1, 2, 3, 4],
+            "y": ["p", "q", "p", "q"],
         }
     )
     found, mistakes = encode(frame, **spec)
@@ -195,6 +225,60 @@ def test_it_is_stored_with_the_sweep():
     assert mistakes == {}
     assert spec.data.encode == EncodeSpec(onehot=("a*",), ordinal={"b": ("1", "2")})
     assert from_json(to_json(spec)) == spec
+
+
+def test_texts_with_another_role_are_no_features(bench):
+    """What encodes the column of a split, the metadata, a group or the target is no feature by a pattern."""
+    n = 24
+    own = {
+        "id": range(n),
+        "f": [i % 5 for i in range(n)],
+        "colour": ["red", "blue"] * 12,
+        "y": ["p", "q", "q"] * 8,
+    }
+    bench.write(pl.DataFrame(own | {"part": ["train"] * 18 + ["test"] * 6, "who": list("abcd") * 6}))
+    bench.write(pl.DataFrame({"id": range(n), "site": ["N", "S", "W"] * 8}), "m.csv")
+    data = {"source": "a.csv", "metadata": "m.csv", "index": "id", "target": "y", "group": "who"}
+    split = {"splits": {"s": {"kind": "column", "column": "part", "test": "test"}}}
+
+    found = bench.good({**data, "encode": {"onehot": ["*"]}}, **split)
+    assert found.columns[""] == ("f", "colour=blue", "colour=red")
+    assert not any("colour" in warning for warning in found.warnings)
+
+    named = bench.good({**data, "encode": {"onehot": ["*", "site"]}}, **split)
+    assert named.columns[""] == ("f", "colour=blue", "colour=red", "site=N", "site=S", "site=W")
+    exact = {"features": {"include": ["f", "site=N"]}}
+    chosen = bench.good({**data, "encode": {"onehot": ["*"]}}, **split, **exact)
+    assert chosen.columns[""] == ("f", "site=N")
+
+
+def test_the_target_that_nobody_named_is_not_encoded(bench):
+    """The target is the column `target` where the sweep says nothing else."""
+    bench.write(pl.DataFrame({"f": [1, 2, 3, 4] * 5, "c": ["u", "v"] * 10, "target": ["a", "b"] * 10}))
+    found = bench.good({"source": "a.csv", "encode": {"onehot": ["*"]}})
+    assert found.columns[""] == ("f", "c=u", "c=v")
+    wrong = bench.wrong({"source": "a.csv", "encode": {"onehot": ["target"]}})
+    assert "is the target" in wrong["data.encode.onehot[0]"]
+
+
+def test_lags_and_windows_come_first(bench):
+    """The ids of series and what is constant in a recording can be encoded, where they are named."""
+    rows = [{"t": t, "shop": shop, "sold": float(t % 7)} for shop in ("A", "B") for t in range(30)]
+    bench.write(pl.DataFrame(rows))
+    lags = {"lags": [0, 1], "by": "shop"}
+    data = {"source": "a.csv", "target": "sold", "time": "t", "problem": "regression", "lags": lags}
+    time = {"splits": {"s": {"kind": "time", "test": 0.3}}}
+    assert bench.good({**data, "encode": {"onehot": ["*"]}}, **time).columns[""] == ("sold_lag_0", "sold_lag_1")
+    named = bench.good({**data, "encode": {"onehot": ["shop"]}}, **time)
+    assert named.columns[""] == ("sold_lag_0", "sold_lag_1", "shop=A", "shop=B")
+
+    rows = [
+        {"rec": r, "x": float(i), "dev": "mn"[r % 2], "y": "pq"[r // 2 % 2]} for r in range(8) for i in range(4)
+    ]
+    bench.write(pl.DataFrame(rows), "w.csv")
+    windows = {"size": 2, "channels": ["x"], "by": "rec"}
+    data = {"source": "w.csv", "target": "y", "windows": windows, "encode": {"onehot": ["dev"]}}
+    assert bench.good(data).columns[""] == ("x_0000", "x_0001", "dev=m", "dev=n")
 
 
 def borrowers(tmp_path: Path) -> pl.DataFrame:
@@ -244,5 +328,11 @@ def test_real_borrowers_from_texts_to_predictions(tmp_path):
     answers = model.predict(later.drop("paid"))
     assert answers.equals(model.predict(later))
     assert model.unknown_values(later) == []
-    with pytest.raises(SchemaMismatch, match="c00=A11"):
+    with pytest.raises(SchemaMismatch, match='missing columns that are encoded: "c00"'):
         model.predict(later.drop("c00"))
+
+    moved = later.with_columns(pl.lit("on the moon").alias("c03"), pl.lit(3).alias("c08"))
+    with pytest.warns(UnknownValues, match='100 rows have a value of "c0[38]" that the model does not know'):
+        strange = model.matrix(moved), model.predict(moved)
+    places = [i for i, name in enumerate(model.schema.names) if name.startswith(("c03=", "c08="))]
+    assert not strange[0][:, places].any()

@@ -8,6 +8,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from manyfit.contracts.executor import Finished, Work, WorkTask
 from manyfit.fit.executor import FitExecutor
 from manyfit.model.candidate import Candidate, Cell, Step
+from manyfit.model.encoding import Encoding
 from manyfit.model.keys import CandidateKey, CellKey, task_key
 from manyfit.model.schema import FeatureSchema
 from manyfit.model.segment import SegmentHeader
@@ -49,6 +50,9 @@ class ArrayRows:
 
     def others(self):
         return ("y",)
+
+    def encoding(self):
+        return Encoding()
 
     def folds(self, seed):
         kind = StratifiedKFold if self.classes else KFold

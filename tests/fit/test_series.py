@@ -12,7 +12,8 @@ from tests.fit.sweeps import ArrayRows, bodies, candidate, cell, executor, work
 from manyfit.families.fusion.catalog import FusionCatalog
 from manyfit.families.telling import REFUSAL, TELLING, TellingAlone
 from manyfit.fit.rounds import MOST
-from manyfit.fit.series import LONGEST, details_of, series_of, steps_of
+from manyfit.fit.series import LONGEST, details_of, series_of
+from manyfit.model.series import steps_of
 from manyfit.model.sweep import Keep
 
 X, y = load_iris(return_X_y=True)
@@ -92,9 +93,9 @@ def test_long_series_are_thinned_evenly_and_say_so():
     kept = found["series"]["loss_curve"]
     assert (len(kept), kept[0], kept[-1]) == (LONGEST, 0, 12_344)
     assert found["n_values"] == {"loss_curve": 12_345}
-    assert kept == steps_of(12_345)
+    assert kept == steps_of(12_345, LONGEST)
     assert set(np.diff(kept)) <= {24, 25}
-    assert steps_of(LONGEST) == list(range(LONGEST))
+    assert steps_of(LONGEST, LONGEST) == list(range(LONGEST))
 
 
 def test_results_have_series_where_the_sweep_keeps_them():
@@ -182,7 +183,9 @@ def test_what_cannot_be_asked_round_by_round_tells_what_it_has():
     pytest.importorskip("lightgbm")
     linear = ("xgboost:XGBClassifier", {"n_estimators": 4, "booster": "gblinear"})
     dropping = ("lightgbm:LGBMClassifier", {"n_estimators": 4, "boosting_type": "dart", "verbose": -1})
-    for step in (linear, dropping, (GB, {"n_estimators": 1}), ("sklearn.ensemble:RandomForestClassifier", {})):
+    alias = ("lightgbm:LGBMClassifier", {"n_estimators": 4, "boosting": "dart", "verbose": -1})
+    forest = ("sklearn.ensemble:RandomForestClassifier", {})
+    for step in (linear, dropping, alias, (GB, {"n_estimators": 1}), forest):
         (body,) = fitted(((), step), keep=SERIES)
         assert "scores" in body
         assert "cv accuracy" not in body["details"]["train"].get("series", {})

@@ -19,11 +19,10 @@ from tests.report.sweeps import candidate, cells, failed, new_store, run, scored
 
 from manyfit.api.exporting import export_sweep
 from manyfit.contracts.store import Store
-from manyfit.fit.series import steps_of as kept_steps
 from manyfit.model.errors import Refused, UserError
 from manyfit.report.export.columns import KNOWN, USUAL, Column, Kind, declared_columns, param_columns
 from manyfit.report.export.folders import made_whole
-from manyfit.report.export.frames import Runs, runs_of, steps_of
+from manyfit.report.export.frames import Runs, runs_of
 from manyfit.report.export.writing import dictionary, write_table, written
 from manyfit.report.lines import COLUMNS
 
@@ -96,13 +95,6 @@ def test_series_are_a_table_of_their_own(store: Store, tmp_path: Path) -> None:
     mine = [row for row in rows if row["key"] == runs[0] and row["series"] == "loss_curve"]
     assert [(row["step"], row["value"]) for row in mine] == [("0", "1"), ("1", "0.000000000001"), ("2", "")]
     assert pl.read_parquet(tmp_path / "out/series.parquet").height == len(rows) == 24
-
-
-@given(st.integers(1, 100_000))
-def test_steps_of_a_thinned_series_are_those_that_were_kept(n_values: int) -> None:
-    """What keeps series and what exports them agree on the places."""
-    kept = kept_steps(n_values)
-    assert steps_of(n_values, len(kept)) == kept
 
 
 def test_the_same_store_gives_the_same_bytes(store: Store, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def only_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     own = [font for font in fontManager.ttflist if font.name not in fonts.EAST_ASIAN]
     monkeypatch.setattr(fontManager, "ttflist", own)
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
     fonts.families.cache_clear()
     yield fontManager
     fonts.families.cache_clear()
@@ -81,6 +82,18 @@ def test_without_a_font_it_is_said_what_to_install(name: str) -> None:
 
 
 @pytest.mark.usefixtures("only_own")
+def test_a_font_that_was_installed_since_is_found(
+    only_own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """matplotlib keeps a list of fonts on disk; what came after it, or cannot be read, is looked at."""
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    new = small_font(tmp_path / "new.ttf", fonts.EAST_ASIAN[0])
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [str(broken), str(new)])
+    assert fonts.families() == (fonts.OWN, fonts.EAST_ASIAN[0])
+    assert missing_glyphs(NAME) == 0
+
+
 def test_a_report_says_it_once(tmp_path: Path) -> None:
     """Among the notes of the summary, however many names have such characters."""
     for number, name in enumerate((NAME, "svc")):

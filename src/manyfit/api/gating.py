@@ -185,7 +185,13 @@ def _sample(subject: Subject, frame: "pl.DataFrame", spec: DataSpec, file: str) 
 
     trained = subject.trained
     table = verifiable(
-        frame, spec, problem=trained.problem, classes=trained.classes, columns=trained.schema.names, file=file
+        frame,
+        spec,
+        problem=trained.problem,
+        classes=trained.classes,
+        columns=trained.schema.names,
+        file=file,
+        encoding=trained.encoding,
     )
     judged = table.judged()
     if not judged.any():

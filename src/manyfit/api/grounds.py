@@ -151,7 +151,13 @@ def _verifiable(frame: Any, spec: SweepSpec, data: "DataRows", file: str) -> "Ve
 
     chosen = {name: None for features in spec.features for name in data.columns(features.name)}
     return verifiable(
-        frame, spec.data, problem=data.problem, classes=data.classes, columns=tuple(chosen), file=file
+        frame,
+        spec.data,
+        problem=data.problem,
+        classes=data.classes,
+        columns=tuple(chosen),
+        file=file,
+        encoding=data.encoding(),
     )
 
 

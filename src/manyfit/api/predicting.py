@@ -1,11 +1,12 @@
 """Predicting a whole table with a fitted model: read like the sweep's own, answered in names that people know."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manyfit.fit.trained import CONFIDENCE, PREDICTED, PROBABILITY, Trained
+from manyfit.fit.trained import CONFIDENCE, PREDICTED, PROBABILITY, Trained, UnknownValues
 from manyfit.model.errors import Refused, UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def predict_frame(
     trained: Trained, frame: "pl.DataFrame", *, index: str | None = None, by_name: bool = False
 ) -> "pl.DataFrame":
     """Return what `predict_table` does, for a table that `table_like` read."""
-    found = shown(trained, trained.predict(frame, by_name=by_name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownValues)  # whoever reads tables asks `Trained.unknown_values`
+        found = shown(trained, trained.predict(frame, by_name=by_name))
     carried = _index(trained, frame, index)
     if carried is None:
         return found

@@ -5,9 +5,11 @@ from fnmatch import fnmatchcase
 
 from manyfit.data.ahead import ends_column
 from manyfit.data.arrays import Column
-from manyfit.data.encoded_names import encoded_columns
+from manyfit.data.encoding import encoding_in
 from manyfit.data.findings import Findings, some
+from manyfit.data.shaping import shaping_of
 from manyfit.data.sources import TARGET
+from manyfit.model.encoding import Encoding
 from manyfit.model.mistake import did_you_mean
 from manyfit.model.sweep import FeatureSet, SplitKind, SweepSpec
 
@@ -22,7 +24,7 @@ def feature_columns(
     group, the time, a column that a split reads its sets from, or a metadata column. A column with a
     role other than the target is a feature where a set includes it by its exact name.
     """
-    roles = roles_of(spec, metadata_columns)
+    roles = roles_of(spec, metadata_columns, columns)
     return {
         features.name: _chosen(features, columns, roles, _key(features), findings) for features in spec.features
     }
@@ -32,8 +34,27 @@ def _key(features: FeatureSet) -> str:
     return f"features.{features.name}" if features.name else "features"
 
 
-def roles_of(spec: SweepSpec, metadata_columns: Sequence[str]) -> dict[str, str]:
-    """Return what the columns are that patterns leave out."""
+def encoding_of(spec: SweepSpec, columns: Mapping[str, Column]) -> Encoding:
+    """Return which columns of a shaped table encode which others."""
+    shaping = shaping_of(spec.data, {})
+    kinds = {name: column.kind for name, column in columns.items()}
+    return encoding_in(spec.data.encode, kinds, shaping.target, shaping.roles)
+
+
+def roles_of(spec: SweepSpec, metadata_columns: Sequence[str], columns: Mapping[str, Column]) -> dict[str, str]:
+    """
+    Return what the columns are that patterns leave out.
+
+    What encodes a column with a role has that role too, unless that column is encoded by its own name.
+    """
+    roles = _own_roles(spec, metadata_columns)
+    encode = spec.data.encode
+    named = {*encode.onehot, *encode.ordinal} if encode is not None else set()
+    origins = encoding_of(spec, columns).origins()
+    return roles | {name: roles[of] for name, of in origins.items() if of in roles and of not in named}
+
+
+def _own_roles(spec: SweepSpec, metadata_columns: Sequence[str]) -> dict[str, str]:
     data = spec.data
     split_columns = [split.column for split in spec.splits if split.kind is SplitKind.COLUMN and split.column]
     named = [(name, "a metadata column") for name in metadata_columns]
@@ -90,8 +111,8 @@ def feature_warnings(
     chosen: Mapping[str, Sequence[str]], spec: SweepSpec, columns: Mapping[str, Column], metadata: Sequence[str]
 ) -> list[str]:
     """Return warnings about columns that are no features though no role says so, and about gaps."""
-    roles = roles_of(spec, metadata)
-    encoded = encoded_columns(spec.data.encode, columns)
+    roles = roles_of(spec, metadata, columns)
+    encoded = encoding_of(spec, columns).known()
     texts = [
         f"{name} ({column.shown_kind})"
         for name, column in columns.items()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manyfit.data.arrays import Arrays, open_arrays
-from manyfit.data.features import feature_columns, roles_of
+from manyfit.data.features import encoding_of, feature_columns, roles_of
 from manyfit.data.findings import Findings, some
 from manyfit.data.folders import cache_root
 from manyfit.data.folds import effective_kind, fold_rows
@@ -18,6 +18,7 @@ from manyfit.data.opening import Opened, open_planned, open_source
 from manyfit.data.sources import Source, source_of
 from manyfit.data.variants import variants
 from manyfit.data.views import View, open_view
+from manyfit.model.encoding import Encoding
 from manyfit.model.errors import DataChanged, NotFound
 from manyfit.model.schema import FeatureSchema
 from manyfit.model.sweep import Problem, Split, SweepSpec
@@ -68,6 +69,7 @@ class DataRows:
         view: View,
         columns: Mapping[str, tuple[str, ...]],
         others: Sequence[str] = (),
+        encoding: Encoding | None = None,
     ) -> None:
         self.problem = view.problem
         self.classes = view.classes
@@ -76,6 +78,7 @@ class DataRows:
         self._columns = columns
         self._view = view
         self._others = tuple(others)
+        self._encoding = encoding or Encoding()
         self._numbers = arrays.numbers()
         self._folds: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
         self._kept: OrderedDict[tuple[Any, ...], FitRows] = OrderedDict()
@@ -95,6 +98,10 @@ class DataRows:
     def others(self) -> tuple[str, ...]:
         """Return the columns with another role, which patterns leave out: target, group, metadata and so on."""
         return self._others
+
+    def encoding(self) -> Encoding:
+        """Return which columns encode which others."""
+        return self._encoding
 
     def frame(self) -> "pl.DataFrame":
         """Read the whole table with its original types, in the order of row numbers."""
@@ -222,8 +229,10 @@ def open_rows(
     view = open_view(opened.arrays, spec, findings)
     if view is None or findings.mistakes:
         raise DataChanged("; ".join(str(mistake) for mistake in findings.mistakes))
-    others = [name for name in roles_of(spec, opened.metadata_columns) if name in opened.arrays.columns]
-    return DataRows(spec, arrays=opened.arrays, view=view, columns=columns, others=others)
+    known = opened.arrays.columns
+    others = [name for name in roles_of(spec, opened.metadata_columns, known) if name in known]
+    encoding = encoding_of(spec, known)
+    return DataRows(spec, arrays=opened.arrays, view=view, columns=columns, others=others, encoding=encoding)
 
 
 def _planned(source: Source, fingerprint: str, cache: Path) -> Opened:

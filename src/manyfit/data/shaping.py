@@ -53,8 +53,8 @@ class Shaping:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The columns that are there for another reason than to be features."""
-        return tuple(name for name in (self.target, self.index, self.group, self.time) if name is not None)
+        """The columns, beside the target, that are there for another reason than to be features."""
+        return tuple(name for name in (self.index, self.group, self.time) if name is not None)
 
 
 def shaping_of(data: DataSpec, params: Mapping[str, Any]) -> Shaping:
@@ -104,7 +104,7 @@ def shaped(frame: "pl.DataFrame", shaping: Shaping, findings: Findings) -> "pl.D
     if found is not None and shaping.encode is not None:
         from manyfit.data.encoding import encoded
 
-        found = encoded(found, shaping.encode, shaping.roles, findings)
+        found = encoded(found, shaping.encode, shaping.target, shaping.roles, findings)
     return found
 
 

@@ -15,6 +15,7 @@ from manyfit.data.identities import row_keys
 from manyfit.data.sources import TARGET
 from manyfit.data.target import read_target
 from manyfit.data.unseen import refused
+from manyfit.model.encoding import Encoding
 from manyfit.model.mistake import did_you_mean
 from manyfit.model.sweep import DataSpec, Problem
 
@@ -71,20 +72,22 @@ def verifiable(
     classes: Sequence[str],
     columns: Sequence[str],
     file: str,
+    encoding: Encoding | None = None,
 ) -> Verifiable:
     """
     Return the table *frame*, called *file*, as rows that models of a sweep with *data* can be verified on.
 
-    Columns that the sweep encodes are encoded as the models know them.
+    Columns that *encoding* names are encoded as the models know them.
 
     *columns* are the features of the models, *classes* the classes of the sweep. Raises `UserError` with every
     mistake: no target, classes that the sweep does not have, features that are missing or no numbers.
     """
     findings = Findings(file=file)
-    findings.warnings += unknown_values(frame, data.encode, columns)
-    frame = encoded_like(frame, data.encode, columns)
+    encoding = encoding or Encoding()
+    findings.warnings += unknown_values(frame, encoding, columns)
+    frame = encoded_like(frame, encoding, columns)
     target = _target(frame, data, problem, classes, findings)
-    _check_features(frame, columns, findings)
+    _check_features(frame, columns, encoding, findings)
     if target is None or findings.mistakes:
         raise refused(findings)
     numbers = pl.Series(_TARGET, target)
@@ -140,8 +143,10 @@ def _coded(found: Any, classes: Sequence[str], findings: Findings) -> npt.NDArra
     return codes
 
 
-def _check_features(frame: pl.DataFrame, columns: Sequence[str], findings: Findings) -> None:
-    missing = [name for name in columns if name not in frame.columns]
+def _check_features(frame: pl.DataFrame, columns: Sequence[str], encoding: Encoding, findings: Findings) -> None:
+    origins = encoding.origins()
+    lacking = {origins.get(name, name): None for name in columns if name not in frame.columns}
+    missing = list(lacking)
     if missing:
         near = did_you_mean(missing[0], frame.columns)
         findings.mistake(

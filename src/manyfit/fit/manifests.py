@@ -6,6 +6,7 @@ from typing import Any
 from manyfit.fit.rows import Rows
 from manyfit.fit.trained import Trained
 from manyfit.model.candidate import Candidate, Cell
+from manyfit.model.encoding import encoding_of_json
 from manyfit.model.errors import Refused
 from manyfit.model.keys import task_key
 from manyfit.model.schema import FeatureSchema, schema_of_json
@@ -38,6 +39,7 @@ def manifest_of(
     from manyfit.declare import to_json
 
     declared = to_json(spec)
+    encoding = data.encoding().as_json()
     return {
         "format": FORMAT,
         "task": task_key(candidate.key, cell.key),
@@ -55,6 +57,7 @@ def manifest_of(
         "threads": spec.workers.threads,
         "scores": {name: dict(metrics) for name, metrics in scores.items()},
         "environment": dict(environment),
+        **({"encoding": encoding} if encoding else {}),
     }
 
 
@@ -82,9 +85,10 @@ def trained_from(manifest: Mapping[str, Any], estimator: Any) -> Trained:
 
 
 def _check_tables(manifest: Mapping[str, Any]) -> None:
-    for name in ("candidate", "cell", "data", "environment", "scores", "table"):
+    for name in ("candidate", "cell", "data", "encoding", "environment", "scores", "table"):
         if not isinstance(manifest.get(name, {}), Mapping):
             raise ValueError(f'"{name}" is no table')
+    encoding_of_json(manifest.get("encoding", {}))
     for patterns in manifest.get("table", {}).values():
         _texts(patterns)
     candidate = manifest.get("candidate", {})

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manyfit.fit.responses import Responses
 from manyfit.fit.scoring import Scoring
-from manyfit.fit.series import steps_of
+from manyfit.model.series import steps_of
 
 MOST = 50
 """Numbers of rounds at which a booster is scored, evenly spread, with the first and the last."""
@@ -81,7 +81,7 @@ def _scored(
 ) -> dict[str, list[float]]:
     answer = found.on(X)
     lines: dict[str, list[float | None]] = {}
-    for step in steps_of(found.n_rounds, MOST):
+    for step in steps_of(found.n_rounds, min(found.n_rounds, MOST)):
         responses = _After(estimator, n_classes, lambda method, n=step + 1: answer(method, n))  # type: ignore[misc]
         for name, value in scoring.score(responses, y)[0].items():
             lines.setdefault(name, []).append(value)
@@ -110,9 +110,14 @@ def rounds_of(estimator: Any) -> Rounds | None:
     return None
 
 
+_KINDS = ("booster", "boosting_type", "boosting", "boost")
+"""Parameters of the two libraries that say how rounds add up; the last two are other names of LightGBM's."""
+
+
 def _has_other_rounds(estimator: Any) -> bool:
     """Whether rounds change what earlier ones gave: in linear boosters, and where trees are dropped (DART)."""
-    kinds = (getattr(estimator, "booster", None), getattr(estimator, "boosting_type", None))
+    params = estimator.get_params(deep=False)
+    kinds = (params.get(name) for name in _KINDS)
     return any(kind in ("gblinear", "dart") for kind in kinds if isinstance(kind, str))
 
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from manyfit.model.encoding import Encoding
 from manyfit.model.schema import FeatureSchema
 from manyfit.model.sweep import Problem
 
@@ -48,6 +49,9 @@ class Rows(Protocol):
 
     def others(self) -> Sequence[str]:
         """Return the columns that patterns leave out, since they have another role: target, group and so on."""
+
+    def encoding(self) -> Encoding:
+        """Return which columns encode which others."""
 
     def select(
         self, split: str, fold: int | None, seed: int, columns: Sequence[str], score_train: bool

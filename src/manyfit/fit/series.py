@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from manyfit.model.series import steps_of
+
 LONGEST = 500
 """Numbers that are kept of one series; of a longer one, as many, evenly spread, with the first and the last."""
 
@@ -45,7 +47,10 @@ def details_of(estimator: Any) -> dict[str, Any]:
     whole = series_of(estimator)
     if not whole:
         return {}
-    kept = {name: [values[step] for step in steps_of(len(values))] for name, values in whole.items()}
+    kept = {
+        name: [values[step] for step in steps_of(len(values), min(len(values), LONGEST))]
+        for name, values in whole.items()
+    }
     thinned = {name: len(values) for name, values in whole.items() if len(values) > LONGEST}
     return {"series": kept} | ({"n_values": thinned} if thinned else {})
 
@@ -56,11 +61,9 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return {name: part for name, part in parts.items() if part}
 
 
-def steps_of(n_values: int, longest: int = LONGEST) -> list[int]:
-    """Return the positions that are kept of a series of *n_values*."""
-    if n_values <= longest:
-        return list(range(n_values))
-    return [round(i * (n_values - 1) / (longest - 1)) for i in range(longest)]
+def _thinned(values: list[float]) -> list[float]:
+    n_values = len(values)
+    return [values[step] for step in steps_of(n_values, min(n_values, LONGEST))]
 
 
 def _numbers(values: Any) -> list[float]:

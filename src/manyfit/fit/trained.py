@@ -1,5 +1,6 @@
 """A fitted model with all that predicting on a new table needs: its features, its classes, their names."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manyfit.model.errors import Refused, SchemaMismatch, UserError
+from manyfit.model.encoding import Encoding, encoding_of_json
+from manyfit.model.errors import SchemaMismatch, UserError
 from manyfit.model.schema import FeatureSchema
-from manyfit.model.sweep import EncodeSpec, Problem
+from manyfit.model.sweep import Problem
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +25,10 @@ BY_NAME = "To take the features by their names and leave other columns alone: --
 
 MOST_NAMED = 5
 """Columns that a message names."""
+
+
+class UnknownValues(UserWarning):
+    """Rows have texts that a model was not fitted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,39 +58,50 @@ class Trained:
         order and further columns do not matter. Whole numbers do as floats. Columns that the sweep encodes may
         stand as they are. Raises `SchemaMismatch`.
         """
+        lacking = self._lacking(frame)
         frame = self._encoded(frame)
         found = schema_of(frame, self.schema, None if by_name else self.manifest.get("table"))
         texts = [f"{name} ({frame[name].dtype})" for name in self.schema.names if _is_other(frame, name)]
-        if differences := [*self.schema.difference(found), *(f"no numbers: {text}" for text in texts)]:
+        strange = [*lacking, *(f"no numbers: {text}" for text in texts)]
+        if differences := [*self.schema.difference(found), *strange]:
             named = schema_of(frame, self.schema)
             helps = not (by_name or texts or self.schema.difference(named))
             raise SchemaMismatch(differences, BY_NAME if helps else "")
         return _matrix(frame, self.schema.names)
 
+    @property
+    def encoding(self) -> Encoding:
+        """Which columns of tables the model takes as texts, and the values it knows."""
+        return encoding_of_json(self.manifest.get("encoding", {}))
+
     def unknown_values(self, frame: "pl.DataFrame") -> Sequence[str]:
         """Return sentences about texts in *frame* that the model was not fitted on; they count as missing."""
+        encoding = self.encoding
+        if not encoding.known():
+            return []
         from manyfit.data.encoding import unknown_values
 
-        return unknown_values(frame, self._encode(), self.schema.names)
+        return unknown_values(frame, encoding, self.schema.names)
 
     def _encoded(self, frame: "pl.DataFrame") -> "pl.DataFrame":
-        encode = self._encode()
-        if encode is None:
+        """Return *frame* with the features that encode its texts, and without these."""
+        encoding = self.encoding
+        if not encoding.known():
             return frame
         from manyfit.data.encoding import encoded_like
 
-        return encoded_like(frame, encode, self.schema.names)
+        found = encoded_like(frame, encoding, self.schema.names)
+        texts = [name for name in encoding.known() if name in found.columns and name not in self.schema.names]
+        return found.drop(texts)
 
-    def _encode(self) -> "EncodeSpec | None":
-        """Return how the sweep encoded texts. Raises `Refused` for a manifest that does not say so properly."""
-        declared = dict(self.manifest.get("data") or {}).get("encode")
-        if not declared:
-            return None
-        try:
-            orders = {str(name): tuple(map(str, order)) for name, order in dict(declared["ordinal"]).items()}
-            return EncodeSpec(onehot=tuple(map(str, declared["onehot"])), ordinal=orders)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Refused(f"the manifest of the model does not say how texts are encoded: {error}") from error
+    def _lacking(self, frame: "pl.DataFrame") -> Sequence[str]:
+        """Return a line about columns of texts that are not there, and neither is what encodes them."""
+        origins = self.encoding.origins()
+        lacking = {
+            origins[name]: None for name in self.schema.names if name in origins and name not in frame.columns
+        }
+        named = [f'"{name}"' for name in lacking if name not in frame.columns]
+        return [f"missing columns that are encoded: {', '.join(named)}"] if named else []
 
     def check(self, schema: FeatureSchema) -> None:
         """Raise `SchemaMismatch`, which shows the difference, unless *schema* is that of the model."""
@@ -96,8 +113,11 @@ class Trained:
         Return one row for each row of *frame*: `predicted` (class text or number), `confidence`, `p:<class>`.
 
         `confidence` is the probability of the predicted class, null where the model has none; then there
-        are no columns `p:<class>` either. Raises `SchemaMismatch` as `matrix` does.
+        are no columns `p:<class>` either. Warns with `UnknownValues` of texts that the model does not know, which
+        count as missing. Raises `SchemaMismatch` as `matrix` does.
         """
+        for note in self.unknown_values(frame):
+            warnings.warn(note, UnknownValues, stacklevel=2)
         return self.answer(self.matrix(frame, by_name=by_name))
 
     def answer(self, X: NDArray[np.float64]) -> "pl.DataFrame":

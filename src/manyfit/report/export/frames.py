@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from manyfit.contracts.store import Store
+from manyfit.model.series import steps_of
 from manyfit.report.export import columns as kinds
 from manyfit.report.export.columns import Column, Kind
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.lines import COLUMNS
-from manyfit.report.quality.shapes import floats, lengths_in, series_in, steps_of
+from manyfit.report.quality.shapes import floats, lengths_in, series_in
 
 ORDER = ("split", "variant", "pipeline", "candidate_key", "fold", "seed", "key")
 AT_ONCE = 20_000

@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from manyfit.contracts.store import Store
+from manyfit.model.series import steps_of
 from manyfit.report.frames import NEEDED, load_results
 from manyfit.report.insights.standing import Standing
 from manyfit.report.lines import COLUMNS
-from manyfit.report.quality.shapes import lengths_in, steps_of
+from manyfit.report.quality.shapes import lengths_in
 
 _READ = NEEDED | {
     "candidate_key",

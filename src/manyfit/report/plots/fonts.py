@@ -1,5 +1,6 @@
 """Fonts of plots: matplotlib's own, and for characters that it lacks those that are installed."""
 
+import contextlib
 import functools
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +19,7 @@ EAST_ASIAN = (
 
 _RANGES = (
     (0x1100, 0x11FF),
-    (0x2E80, 0x31FF),
+    (0x2E80, 0x33FF),
     (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF),
     (0xA960, 0xA97F),
@@ -37,10 +38,20 @@ MISSING = (
 @functools.cache
 def families() -> Sequence[str]:
     """Return the families that plots use: where the first lacks a character, the next one that has it is taken."""
-    from matplotlib.font_manager import fontManager
+    return (OWN, *(_listed() or _listed(look=True)))
 
+
+def _listed(*, look: bool = False) -> Sequence[str]:
+    """Return the families that matplotlib knows; *look* adds fonts that were installed after it made its list."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    if look:
+        known = {font.fname for font in fontManager.ttflist}
+        for path in sorted(set(findSystemFonts()) - known):
+            with contextlib.suppress(OSError, RuntimeError):  # no font that it can read
+                fontManager.addfont(path)
     there = {font.name for font in fontManager.ttflist}
-    return (OWN, *(name for name in EAST_ASIAN if name in there))
+    return [name for name in EAST_ASIAN if name in there]
 
 
 def remark(texts: Iterable[str]) -> str:

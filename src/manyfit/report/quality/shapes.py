@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 LOSSES = frozenset(
@@ -77,14 +76,6 @@ def lengths_in(details: Mapping[str, Any]) -> Mapping[str, int]:
     """Return how long each series was that has been thinned."""
     found = (details.get("train") or {}).get("n_values")
     return found if isinstance(found, Mapping) else {}
-
-
-@lru_cache(maxsize=1000)
-def steps_of(n_values: int, n_kept: int) -> list[int]:
-    """Return the places of the kept values in the whole series: evenly spread, the first and the last included."""
-    if n_kept >= n_values or n_kept < 2:
-        return list(range(n_kept))
-    return [round(i * (n_values - 1) / (n_kept - 1)) for i in range(n_kept)]
 
 
 def absurd(scores: Mapping[str, Mapping[str, float | None]] | None) -> bool:
