@@ -11,18 +11,26 @@ import pytest
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - two of the classes are hidden without it
 from sklearn.model_selection import _search
+from sklearn.utils._test_common import instance_generator
 
 import manyfit
 from manyfit.search.searching import Search
 
 NAMES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 OURS = {name: getattr(manyfit, name) for name in NAMES}
+THEIRS = tuple(getattr(model_selection, name) for name in NAMES)
 
 
 @contextmanager
 def replaced():
     """Have everybody who imports a search class from scikit-learn get ours, for the length of the block."""
-    with mock.patch.multiple(model_selection, **OURS), mock.patch.object(_search, "BaseSearchCV", Search):
+    made = instance_generator.INIT_PARAMS
+    alike = {ours: made[theirs] for theirs, ours in zip(THEIRS, OURS.values(), strict=True) if theirs in made}
+    with (
+        mock.patch.multiple(model_selection, **OURS),
+        mock.patch.object(_search, "BaseSearchCV", Search),
+        mock.patch.dict(made, alike),
+    ):
         yield
 
 
@@ -35,6 +43,7 @@ def own_tests(place, names=()):
     with replaced(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         module = importlib.import_module(f"sklearn.{place}")
+    assert all(getattr(module, name, ours) is ours for name, ours in OURS.items()), f"{module} was imported before"
     own = {
         name: test for name, test in vars(module).items() if name.startswith("test") and inspect.isroutine(test)
     }

@@ -1,10 +1,17 @@
 """Programs that use a search class do the same whichever module they import it from."""
 
 import io
+import itertools
 import pickle
+import queue
+import random
 import re
+import sys
+import threading
 import warnings
+from collections import deque
 from contextlib import redirect_stdout
+from functools import partial
 
 import joblib
 import numpy as np
@@ -14,6 +21,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.stats import loguniform, randint
 from sklearn import clone, config_context, model_selection
+from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import make_classification
@@ -23,26 +31,28 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SequentialFeatureSelector
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.metrics import accuracy_score, check_scoring, f1_score, make_scorer
 from sklearn.model_selection import GroupKFold, KFold, TunedThresholdClassifierCV, cross_val_score, cross_validate
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KernelDensity, KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import get_tags
 from tests.search.estimators import Picky
 from tests.search.test_durable import evaluation
 
 import manyfit
 from manyfit.search import evaluating
-from manyfit.search.remembering import remembers
+from manyfit.search.remembering import what_remembers
 
 X, y = make_classification(90, 5, n_informative=3, random_state=1)
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, len(y))
 GROUPS = np.arange(len(y)) % 6
 FRAME = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": np.where(X[:, 2] > 0, "u", "v")})
 KNN = KNeighborsClassifier(), {"n_neighbors": [1, 3, 5]}
+TREE = DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 5]}
 LOGISTIC = LogisticRegression(), {"C": [0.1, 1.0]}
 TEXTS = ["good film", "bad film", "nice good film", "awful bad film", "good good", "bad bad"] * 3
 METHODS = ("predict", "predict_proba", "decision_function", "transform", "inverse_transform", "score_samples")
@@ -184,6 +194,11 @@ def a_scorer_that_draws(m):
     return found(m.GridSearchCV(*KNN, scoring=lambda *_: stream.rand(), return_train_score=True).fit(X, y))
 
 
+def a_metric_that_is_given_a_stream(m):
+    scoring = make_scorer(drawn, rng=np.random.RandomState(0))
+    return found(m.GridSearchCV(*KNN, scoring=scoring).fit(X, y))
+
+
 def an_estimator_that_keeps_count(m):
     fitted, params = [], []
 
@@ -305,6 +320,7 @@ PROGRAMS = {
     "metric that looks at the index": a_metric_that_looks_at_the_index,
     "metric of some rows": a_metric_of_some_rows,
     "scorer that draws": a_scorer_that_draws,
+    "metric that is given a stream": a_metric_that_is_given_a_stream,
     "estimator that keeps count": an_estimator_that_keeps_count,
     "parameters that hold each other": parameters_that_hold_each_other,
     "said in detail": said_in_detail,
@@ -365,6 +381,7 @@ def test_only_the_import_differs(program):
 
 
 KEEPING = {
+    "metric that is given a stream": a_metric_that_is_given_a_stream,
     "scorer that draws": a_scorer_that_draws,
     "estimator that keeps count": an_estimator_that_keeps_count,
     "metric that looks at the index": a_metric_that_looks_at_the_index,
@@ -421,7 +438,156 @@ class Counter:
         return 0.5
 
 
+class Held:
+    """A scorer that computes with what it holds."""
+
+    def __init__(self, held=None, weights=(1, 2)):
+        self.held = held
+        self.weights = weights
+
+    def __call__(self, estimator, X, y):
+        return self.weighed(1.0) if 0 in self.held else 0.0
+
+    def weighed(self, score):
+        """Score by the weights."""
+        return score * self.weights[0]
+
+    def by_weights(self, estimator, X, y):
+        """Score by the weights alone."""
+        return self.weights[0]
+
+    def draws(self, estimator, X, y):
+        """Draw from a stream."""
+        return self.held.normal()
+
+    def by_another(self, estimator, X, y):
+        """Keep it by another method."""
+        return self.note(y)
+
+    def note(self, y):
+        """Count."""
+        self.weights = len(y)
+        return 1.0
+
+    @classmethod
+    def of_all(cls, estimator, X, y):
+        """Count for all objects of the class."""
+        cls.n = 1
+        return 1.0
+
+
+WRITTEN = {
+    "attribute of a function": ("def f(*_): f.calls += 1\nf.calls = 0", True),
+    "attribute of a class": ("def f(*_): Counter.n += 1", True),
+    "attribute of a module": ("def f(*_): own.COUNT += 1", True),
+    "attribute of a module, given": ("def f(*_): own.COUNT = 1", True),
+    "list of a module": ("def f(*_): own.NOTES.append(1)", True),
+    "class by another name": ("def f(*_):\n c = Counter\n c.n = 1", True),
+    "class of an object": ("def f(*_):\n c = type(Counter())\n c.n = 1", True),
+    "class of an object, directly": ("def f(*_): Counter().__class__.n = 1", True),
+    "emptied": ("L = [1]\ndef f(*_): L.clear()", True),
+    "removed": ("L = [1]\ndef f(*_): L.remove(1)", True),
+    "queue": ("def f(*_): Q.put(1)", True),
+    "deque": ("def f(*_): D.popleft()", True),
+    "recorder": ("def f(*_): REC.note(1)", True),
+    "list that is passed on": ("L = []\ndef f(*_): bisect.insort(L, 1)", True),
+    "list by another name": ("L = []\ndef f(*_):\n a = L\n a.append(1)", True),
+    "list that is returned": ("L = []\ndef g(): return L\ndef f(*_): g().append(1)", True),
+    "list as default": ("def f(e, X, y, l=[]):\n l += [1]", True),
+    "list as default, made longer": ("def f(e, X, y, l=[]):\n l += y", True),
+    "list in a list": ("L = [[]]\ndef f(*_): L[0].append(1)", True),
+    "part of an array": ("A = np.zeros(3)\ndef f(*_):\n a = A[1:]\n a += 1", True),
+    "row of an array": ("A = np.zeros((3, 1))\ndef f(*_):\n for a in A: a += 1", True),
+    "place in a table": ("T = {}\ndef f(*_): T['a'] = 1", True),
+    "count in a table": ("T = {'a': 0}\ndef f(e, X, y): T['a'] += 1", True),
+    "by its name": ("def f(*_): globals()['n'] = 1", True),
+    "stream of Python": ("def f(*_): return random.random()", True),
+    "stream of NumPy": ("def f(*_): return np.random.rand()", True),
+    "iterator": ("I = iter([1, 2])\ndef f(*_): return next(I)", True),
+    "imported in it": ("def f(*_):\n import random\n return random.random()", True),
+    "estimator that counts": ("class f(BaseEstimator):\n n = 0\n def fit(self, X, y): f.n += 1", True),
+    "estimator that notes": ("class f(BaseEstimator):\n l = []\n def fit(self, X, y): self.l.append(1)", True),
+    "estimator that counts by its class": (
+        "class f(BaseEstimator):\n n = 0\n def fit(self, X, y): type(self).n += 1",
+        True,
+    ),
+    "estimator that counts in a class method": (
+        "class f(BaseEstimator):\n @classmethod\n def g(cls): cls.n = 1\n def fit(self, X, y): self.g()",
+        True,
+    ),
+    "reads a list and has its own": (
+        "L = [1, 2]\ndef f(e, X, y):\n a = []\n for v in L: a.append(v * L[0])\n return sum(a) / len(L)",
+        False,
+    ),
+    "reads a table": ("T = {'a': 1}\ndef f(e, X, y): return T['a'] if 'a' in T else 0", False),
+    "computes with an array": ("A = np.ones(3)\ndef f(e, X, y): return (X[0] * A).sum()", False),
+    "calls others": (
+        "def g(a):\n b = {}\n b['a'] = a\n return b\ndef f(e, X, y): return accuracy_score(y, g(y)['a'])",
+        False,
+    ),
+    "asks for a signal": ("def f(*_):\n import signal\n return signal.SIGKILL", False),
+    "asks a module": ("def f(e, X, y): return np.mean(e.predict(X) == y) + own.COUNT", False),
+    "makes objects": ("def f(e, X, y):\n c = Counter()\n c.n = 3\n return c.n", False),
+    "inner function": ("def f(e, X, y):\n n = 0\n def g():\n  nonlocal n\n  n += 1\n g()\n return n", False),
+    "estimator": (
+        "class f(BaseEstimator):\n kinds = ['a']\n def fit(self, X, y):\n  self.n_ = 1\n  self.n_ += 1\n"
+        "  self.l_ = []\n  self.l_.append(1)\n  return self\n"
+        " def __sklearn_tags__(self):\n  t = super().__sklearn_tags__()\n  t.input_tags.sparse = True\n  return t",
+        False,
+    ),
+}
+
+
+def written(source):
+    """Return what a program of the user defines as `f`."""
+    import bisect
+
+    names = {name: value for name, value in globals().items() if not name.startswith("test")}
+    objects = {
+        "BaseEstimator": BaseEstimator,
+        "Q": queue.Queue(),
+        "D": deque([1]),
+        "REC": Held(),
+        "bisect": bisect,
+        "random": random,
+    }
+    names |= {"own": sys.modules[__name__], **objects}
+    exec(source, names)
+    return names["f"]
+
+
+@pytest.mark.parametrize(("source", "expected"), WRITTEN.values(), ids=WRITTEN)
+def test_code_that_keeps_something_is_known(source, expected):
+    """Whether code may keep something is told by what it says: rather yes, and no where it plainly does not."""
+    found = written(source)
+    changed = {"estimator": found()} if isinstance(found, type) else {"scorer": found}
+    assert bool(what_remembers(evaluation(**changed))) is expected
+
+
+def with_what_it_notes(log, estimator, X, y):
+    """Note in a list that is given."""
+    log.append(1)
+    return 1.0
+
+
+def drawn(true, predicted, rng=None, table=None):
+    """Score by a stream that is given."""
+    return 1.0 if rng is None else rng.normal()
+
+
 SCORERS = {
+    "helper method": (Held().by_another, True),
+    "class method": (Held.of_all, True),
+    "stream of an object": (Held(np.random.RandomState(0)).draws, True),
+    "list of an object": (Held([0]), False),
+    "object of an object": (Held(Counter()), True),
+    "partial function": (partial(with_what_it_notes, []), True),
+    "partial function, by name": (partial(with_what_it_notes, log=[]), True),
+    "stream that is given": (make_scorer(drawn, rng=np.random.RandomState(0)), True),
+    "table that is given": (make_scorer(drawn, table={"a": 1}), False),
+    "labels": (make_scorer(f1_score, labels=[0, 1], average="macro"), False),
+    "iterator of an installed function": (partial(next, itertools.count()), True),
+    "method of a stream": (random.Random(0).random, True),
     "notes": (notes, True),
     "passes on": (passes_on, True),
     "counts": (counts, True),
@@ -436,4 +602,56 @@ SCORERS = {
 @pytest.mark.parametrize(("scorer", "expected"), SCORERS.values(), ids=SCORERS)
 def test_what_keeps_something_is_known(scorer, expected):
     """Scorers that keep what they see are told from those that do not: these can be called anywhere."""
-    assert remembers(evaluation(scorer=scorer)) is expected
+    assert bool(what_remembers(evaluation(scorer=scorer))) is expected
+
+
+@pytest.mark.parametrize("place", [None, "nowhere"])
+def test_a_function_without_a_module_is_known(place):
+    """A function that Python knows no module of is the user's."""
+    scorer = written("def f(*_): NOTES.append(1)")
+    scorer.__module__ = place
+    assert what_remembers(evaluation(scorer=scorer))
+
+
+def test_objects_of_one_class_may_differ():
+    """Of two scorers of one class, one may hold what changes."""
+    scorers = {"one": Held(()).by_weights, "other": Held((), np.random.RandomState(0)).by_weights}
+    for names, expected in ((["one"], False), (["one", "other"], True)):
+        scorer = check_scoring(Ridge(), {name: scorers[name] for name in names})
+        assert bool(what_remembers(evaluation(scorer=scorer))) is expected
+
+
+def test_a_function_that_an_estimator_calls_is_known():
+    """A transformer may call a function of the user that notes."""
+    steps = make_pipeline(FunctionTransformer(written("def f(X):\n NOTES.append(1)\n return X")), Ridge())
+    assert what_remembers(evaluation(estimator=steps))
+    tried = [{"func": written("def f(X):\n NOTES.append(1)\n return X")}]
+    assert what_remembers(evaluation(estimator=FunctionTransformer(), candidates=tried))
+    assert not what_remembers(evaluation(estimator=FunctionTransformer(np.log1p)))
+
+
+def test_why_a_search_is_made_here_is_said_once(monkeypatch):
+    """`verbose` tells once which function may keep something, where there would be runners."""
+    monkeypatch.setattr(evaluating, "n_runners", lambda n_jobs: 1 if n_jobs == 1 else 2)
+    searches = [
+        manyfit.HalvingGridSearchCV(*KNN, scoring=notes, cv=2, factor=2, verbose=1, random_state=0),
+        manyfit.GridSearchCV(*KNN, scoring=notes, cv=2, verbose=1, n_jobs=1),
+        manyfit.GridSearchCV(*KNN, scoring=notes, cv=2),
+    ]
+    said = [observed(lambda _, one=one: one.fit(X, y) and 0, manyfit)["printed"] for one in searches]
+    assert [text.count("notes, by NOTES may keep") for text in said] == [1, 0, 0]
+    assert said[0].count("Fitting") > 1
+
+
+@pytest.mark.usefixtures("pooled")
+def test_what_the_pool_cannot_do_has_scikit_learns_order():
+    """Where runners cannot have a scorer, its draws are those of scikit-learn's search in one process."""
+
+    def draws(m, n_jobs):
+        stream, lock = np.random.RandomState(0), threading.Lock()
+        search = m.GridSearchCV(
+            *TREE, scoring=lambda *_: stream.rand() + lock.locked(), return_train_score=True, n_jobs=n_jobs
+        )
+        return found(search.fit(X, y))
+
+    assert draws(manyfit, 2) == draws(model_selection, 1)

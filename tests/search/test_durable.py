@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn import model_selection
+from sklearn.base import BaseEstimator
 from sklearn.datasets import make_classification
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.neighbors import KNeighborsClassifier
@@ -101,6 +103,59 @@ def test_a_killed_search_goes_on(tmp_path):
     assert out.decode().strip() == str(expected.cv_results_["mean_test_score"].tolist()), err.decode()
     assert n_fits(tmp_path) <= 24 + 4  # those that were in progress begin again
     wait_until(lambda: not marked(mark))
+
+
+OWN = """
+import sys
+from sklearn.datasets import make_classification
+from sklearn.tree import DecisionTreeClassifier
+from manyfit import GridSearchCV
+
+WORDS = {"one", "two", "three", "four", "five", "six", "seven", "eight"}
+
+def half(value):
+    return value * WEIGHT if "one" in WORDS else 0.0
+
+WEIGHT = float(sys.argv[2])
+
+class Own(DecisionTreeClassifier):
+    \"\"\"An estimator of this program.\"\"\"
+    kinds = frozenset(WORDS)
+
+    def fit(self, X, y):
+        with open("fits", "a") as file:
+            file.write("+")
+        return super().fit(X, y)
+
+def scored(estimator, X, y):
+    return half(estimator.score(X, y))
+
+if __name__ == "__main__":
+    X, y = make_classification(60, 5, random_state=0)
+    options = {"scoring": scored, "cv": 2, "n_jobs": 1, "store": sys.argv[1]}
+    search = GridSearchCV(Own(random_state=0), {"max_depth": [1, 2]}, **options)
+    print(search.fit(X, y).cv_results_["mean_test_score"].tolist())
+"""
+
+
+@pytest.mark.slow
+def test_classes_of_a_program_have_the_same_key_in_another_process(tmp_path):
+    """A program with an estimator of its own finds what it found before; another constant is another sweep."""
+    (tmp_path / "own.py").write_text(OWN)
+    said = [
+        subprocess.run(
+            [sys.executable, "own.py", "store", weight],
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed, weight in (("1", "0.5"), ("2", "0.5"), ("3", "0.25"))
+    ]
+    assert said[0] == said[1] != said[2]
+    assert len(list((tmp_path / "store").glob("*.sweep"))) == 2
+    assert (tmp_path / "fits").read_text() == "+" * (4 + 1 + 0 + 1 + 4 + 1)  # each program fits the best one again
 
 
 @pytest.mark.slow
@@ -245,6 +300,115 @@ class Listed(list):
     """A list with a name."""
 
 
+class Slotted:
+    """Keeps its limit in a slot."""
+
+    __slots__ = ("limit",)
+
+    def __init__(self, limit):
+        self.limit = limit
+
+
+class Wider(Slotted):
+    """Has other attributes beside."""
+
+
+class Dictionary(dict):
+    """A dictionary with a method."""
+
+
+def compiled(source):
+    """Return the names that a program of the user defines, whose functions and classes belong to this module."""
+    names = {"__name__": __name__, "BaseEstimator": BaseEstimator, "own": sys.modules[__name__]}
+    exec(source, names)
+    return names
+
+
+PROGRAMS = {
+    "float": ("def f(*_): return 0.5 * len('a')", "def f(*_): return 0.7 * len('a')"),
+    "inner function": ("def f(*_): return lambda q: q + 1", "def f(*_): return lambda q: q + 2"),
+    "set of constants": ("def f(e, X, y): return y in {1, 3}", "def f(e, X, y): return y in {2, 3}"),
+    "tuple of constants": ("def f(e, X, y): return y in (1, 3)", "def f(e, X, y): return y in (1.0, 3)"),
+    "bytes": ("def f(*_): return b'a'", "def f(*_): return b'b'"),
+    "global variable": ("WEIGHT = 2\ndef f(*_): return WEIGHT", "WEIGHT = 3\ndef f(*_): return WEIGHT"),
+    "global table": ("T = {'a': 1}\ndef f(*_): return T", "T = {'a': 2}\ndef f(*_): return T"),
+    "called function": ("def g(): return 1\ndef f(*_): return g()", "def g(): return 2\ndef f(*_): return g()"),
+    "named arguments": ("def f(a, b): return a", "def f(b, a): return b"),
+    "default": ("def f(*_, w=0.5): return w", "def f(*_, w=0.7): return w"),
+    "attribute of a function": ("def f(*_): return 1\nf.w = 1", "def f(*_): return 1\nf.w = 2"),
+    "what is raised": (
+        "def f(*_):\n try: g()\n except KeyError: return 1\n return 2",
+        "def f(*_):\n try: g()\n except IndexError: return 1\n return 2",
+    ),
+    "method": (
+        "class C:\n def __call__(self, *_): return 0.5\nf = C()",
+        "class C:\n def __call__(self, *_): return 0.7\nf = C()",
+    ),
+    "static method": (
+        "class C:\n @staticmethod\n def g(): return 0.5\nf = C()",
+        "class C:\n @staticmethod\n def g(): return 0.7\nf = C()",
+    ),
+    "property": (
+        "class C:\n @property\n def g(self): return 0.5\nf = C()",
+        "class C:\n @property\n def g(self): return 0.7\nf = C()",
+    ),
+    "attribute of a class": ("class C: w = 1\nf = C()", "class C: w = 2\nf = C()"),
+    "estimator": (
+        "class C(BaseEstimator):\n def fit(self, X): self.a_ = 1\nf = C()",
+        "class C(BaseEstimator):\n def fit(self, X): self.a_ = 2\nf = C()",
+    ),
+    "parent of an estimator": (
+        "class B(BaseEstimator): w = 1\nclass C(B): pass\nf = C()",
+        "class B(BaseEstimator): w = 2\nclass C(B): pass\nf = C()",
+    ),
+    "bound method": (
+        "class C:\n def g(self, *_): return 0.5\nf = C().g",
+        "class C:\n def g(self, *_): return 0.7\nf = C().g",
+    ),
+    "class of a dictionary": ("class C(dict): w = 1\nf = C()", "class C(dict): w = 2\nf = C()"),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), PROGRAMS.values(), ids=PROGRAMS)
+def test_what_a_program_says_is_content(one, other):
+    """Functions and classes of the user count by what they do; written elsewhere in a file they are the same."""
+    assert content_of(compiled(one)["f"]) == content_of(compiled(f"\n\n{one}")["f"])
+    assert content_of(compiled(one)["f"]) != content_of(compiled(other)["f"])
+
+
+def test_variables_of_a_module_of_the_user_are_content(monkeypatch):
+    """A function that asks a module of the user for a variable depends on it."""
+    function = compiled("def f(*_): return own.GRID")["f"]
+    before = content_of(function)
+    monkeypatch.setitem(GRID, "n_neighbors", [7])
+    assert content_of(function) != before
+
+
+def test_local_classes_are_content():
+    """Classes of one name that hold other variables differ."""
+
+    def made(weight):
+        class Scorer(BaseEstimator):
+            def __call__(self, estimator, X, y):
+                return weight
+
+        return Scorer()
+
+    assert content_of(made(1)) == content_of(made(1))
+    assert content_of(made(1)) != content_of(made(2))
+
+
+def test_many_functions_that_name_each_other_have_a_key():
+    """However many functions call each other, each is told once, and none too deep."""
+    source = [f"def f{n}(): return [{', '.join(f'f{m}' for m in range(n, min(n + 9, 400)))}]" for n in range(400)]
+    assert len(str(content_of(compiled("\n".join(source))["f0"]))) < 1e6
+
+
+def dated(day):
+    """Return a frame with dates."""
+    return pd.DataFrame({"at": pd.to_datetime([f"2024-01-{day}"])})
+
+
 OTHERS = {
     "partial function": (partial(plain, X=1), partial(plain, X=2)),
     "method": (Limited(1).scored, Limited(2).scored),
@@ -252,6 +416,19 @@ OTHERS = {
     "list with a name": (Listed([1]), Listed([2])),
     "masked array": (np.ma.array([1, 2]), np.ma.array([1, 3])),
     "set": ({"a", "b"}, {"a", "c"}),
+    "slot": (Slotted(1), Slotted(2)),
+    "slot of a parent": (Wider(1), Wider(2)),
+    "dictionary": (Dictionary(a=1), Dictionary(a=2)),
+    "index of a series": (pd.Series([1, 2], [5, 6]), pd.Series([1, 2], [7, 8])),
+    "index of a frame": (pd.DataFrame({"a": [1, 2]}, [5, 6]), pd.DataFrame({"a": [1, 2]}, ["u", "v"])),
+    "categories": (pd.Series(["a", "b"]), pd.Series(["a", "b"], dtype="category")),
+    "dates": (np.array(["2024-01-01"], "M8[D]"), np.array(["2024-01-02"], "M8[D]")),
+    "date": (np.array("2024-01-01", "M8[D]"), np.array("2024-01-02", "M8[D]")),
+    "durations": (np.array([1], "m8[s]"), np.array([2], "m8[s]")),
+    "frame of dates": (dated(10), dated(11)),
+    "frozen estimator": tuple(FrozenEstimator(LogisticRegression(C=1).fit(X[:n], y[:n])) for n in (50, 90)),
+    "output": tuple(StandardScaler().set_output(transform=kind) for kind in ("default", "pandas")),
+    "method of a stream": (np.random.RandomState(1).rand, np.random.RandomState(2).rand),
 }
 
 

@@ -76,10 +76,7 @@ globals().update({f"test_{name}": test for name, test in TESTS.items()})
 KEEPS = "a scorer or an estimator that notes in this process what it sees; in another one it notes it there"
 DIFFERENT = {
     "here": {},
-    "pool": {
-        "search__multi_metric_search_forwards_metadata": KEEPS,
-        "metaestimators_metadata_routing__metadata_is_routed_correctly_to_scorer": KEEPS,
-    },
+    "pool": {},
     "store": {
         "search__multi_metric_search_forwards_metadata": KEEPS,
         "metaestimators_metadata_routing__metadata_is_routed_correctly_to_scorer": KEEPS,

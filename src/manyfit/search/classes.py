@@ -23,8 +23,8 @@ _EXTRA: dict[str, Any] = {
     "progress": ["boolean", None],
     "fuse": ["boolean", list, tuple],
 }
-_N_JOBS = """``None`` means all cores; 1 where a scorer or an estimator of yours keeps what it sees
-    in variables of your program."""
+_N_JOBS = """``None`` means all cores; without ``store`` 1 where a scorer or an estimator of yours may
+    keep what it sees in variables of your program."""
 _EXTRA_WORDS = """
 store : str or path-like, default=None
     The URL or the folder of a store: the search is durable, and goes on where it was killed.

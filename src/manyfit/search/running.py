@@ -105,7 +105,7 @@ class Running:
 
     def _run_here(self, until: float | None = None) -> None:
         """
-        Do all here, or what can be begun before the instant *until*.
+        Do all that is left here, or what can be begun before the instant *until*.
 
         Fits that are made alone have scikit-learn's order: their estimators and scorers may draw from a stream
         of random numbers, print, or remember what they see.
@@ -113,6 +113,8 @@ class Running:
         shared: list[int] = []
         alone: list[int] = []
         for index in range(self._evaluation.n_tasks):
+            if index in self.found:
+                continue
             candidate, _ = self._evaluation.place(index)
             (alone if self._fitting.blueprints.of(candidate) is None else shared).append(index)
         self.do(shared, until)
@@ -179,8 +181,7 @@ class Running:
                 self._pool_round(portions, path, helping=not self.draws)
         except Unsuitable:
             with one_thread():
-                for portion in self._left(portions):
-                    self.do(portion.indices)
+                self._run_here()
 
     @contextmanager
     def _shared(self, evaluation: Evaluation) -> Iterator[str]:

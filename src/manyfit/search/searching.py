@@ -124,7 +124,7 @@ class _Asked:
             print(  # noqa: T201 - what verbose asks for
                 f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling {n_fits} fits"
             )
-        rows = evaluated(self._evaluation(candidates, splits), search)
+        rows = evaluated(self._evaluation(candidates, splits), search, first=not self.rows)
         if not rows:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
         _warn_or_raise_about_fit_failures(rows, search.error_score)
