@@ -228,6 +228,26 @@ def test_sums_that_differ_are_left_to_the_library(monkeypatch):
     assert len(assert_fused_as_alone(RULE, batch_of(grid(regressor(), **ROUNDS), X, y, other=other))) == 4
 
 
+def _broken(*arguments, **keywords):
+    raise RuntimeError("another release")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("_leaf_values", _broken), ("VALUE_BYTES", 8 * 8 * 2), ("LINKS", {"regression": _broken})]
+)
+def test_sums_that_cannot_be_made_are_left_to_the_library(monkeypatch, name, value):
+    """What fails, or would need too much memory, costs no answer, and is not tried again."""
+    monkeypatch.setattr(leaf_sums, name, value)
+    X, y, other = patients()
+    batch = batch_of(grid(regressor(), **ROUNDS), X, y, other=other)
+    assert len(assert_fused_as_alone(RULE, batch)) == 4
+    for _, source in RULE.run(batch):
+        source.answer("other", "predict")
+        assert not source.sums.trusted
+        assert source.sums.values is None
+        assert source.sums.climbs == {}
+
+
 def test_fewer_rounds_after_more_start_anew():
     """Asking a source of fewer rounds again, after one of more, gives what it gave."""
     X, y, other = patients()

@@ -1,6 +1,7 @@
 """Support vector machines on shared kernels: what libsvm finds, bit for bit, and every guard around it."""
 
 import math
+import tracemalloc
 import warnings
 from types import MappingProxyType
 
@@ -26,8 +27,8 @@ from manyfit.families.fusion.kernels import (
     squares_of,
 )
 from manyfit.families.fusion.pairwise import Solution
-from manyfit.families.fusion.paths import Compiled
 from manyfit.families.fusion.svm import KernelsRule, fitted, solve, training_of
+from manyfit.families.fusion.svm_loading import Compiled
 from manyfit.testing.fusion import FusionSuite, Sample
 
 RULE = KernelsRule(compiled=Compiled(seconds=-math.inf))  # as without numba
@@ -463,3 +464,40 @@ def test_kernels_that_other_machines_round_otherwise_are_left_alone(monkeypatch)
     assert {position for position, _ in RULE.run(batch)} == {0, 2, 3}
     monkeypatch.setattr("platform.machine", lambda: "AMD64")
     assert {position for position, _ in RULE.run(batch)} == {0, 1, 2, 3}
+
+
+def test_kernels_beyond_single_precision_do_not_warn():
+    """They are infinite in libsvm, which does not speak of it either."""
+    X, _, _ = _classes()
+    kernels = TrainingKernels(X * 1e25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for dtype in (np.float64, np.float32):
+            kernels.matrix(kernel_of(SVC(kernel="linear").get_params(), X), dtype)
+
+
+def test_at_most_two_kernels_exist_at_once(monkeypatch):
+    """The inner products of a matrix product are gone before libsvm's own are computed."""
+    monkeypatch.setattr("manyfit.families.fusion.kernels.MOST_IN_DOUBT", 1e-4)
+    X = _nearly_orthogonal(6).repeat(5, axis=0)
+    kernels = TrainingKernels(X)
+    tracemalloc.start()
+    try:
+        kernels.matrix(kernel_of(SVC(kernel="linear").get_params(), X))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kernels._exact is not None
+    assert peak < 2.5 * 8 * len(X) ** 2
+
+
+@pytest.mark.parametrize("k", [0, 2, 3])
+def test_answers_belong_to_who_asks(k):
+    """What is done to an answer reaches neither the next one nor the fits that share its sums."""
+    X, y, test = _classes(k=max(k, 2))
+    model, method = (SVC(decision_function_shape="ovo"), "decision_function") if k else (SVR(), "predict")
+    ((_, source),) = RULE.run(batch_of([model], X, y, test=test))
+    first = source.functions[method]("test")
+    wanted = first.copy()
+    first[:] = 0.0
+    np.testing.assert_array_equal(source.functions[method]("test"), wanted)

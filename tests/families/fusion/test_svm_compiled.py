@@ -1,6 +1,7 @@
 """The compiled solver of support vector classifiers, bit for bit beside scikit-learn's SVC."""
 
 import math
+import os
 import subprocess
 import sys
 import warnings
@@ -12,19 +13,24 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import SVC, NuSVC
+from sklearn.svm import SVC, NuSVC, _libsvm
 from tests.families.fusion.side_by_side import CLOSE, assert_fused_as_alone, batch_of, grid
 
-from manyfit.families.fusion import paths
+from manyfit.data import cache_root
+from manyfit.families.fusion import svm_loading
 from manyfit.families.fusion.kernels import kernel_of
-from manyfit.families.fusion.paths import Compiled, Paths
+from manyfit.families.fusion.paths import Paths
 from manyfit.families.fusion.svm import KernelsRule, Solver, fitted, training_of
+from manyfit.families.fusion.svm_loading import Compiled, finds_what_libsvm_finds
 from manyfit.testing.fusion import FusionSuite, Sample
 
 pytest.importorskip("numba")
-if not paths.is_possible():
+if not svm_loading.is_possible():
     pytest.skip("numbers are rounded otherwise on this machine", allow_module_level=True)
 
+import numba
+
+from manyfit.families.fusion import kept_code, svm_compiled
 from manyfit.families.fusion.svm_compiled import solve_pairs
 
 FOUND = (
@@ -280,7 +286,7 @@ def _solver(compiled, estimator, X, y):
 
 def test_libsvm_is_used_until_loading_pays(monkeypatch):
     """Small searches never load a compiler; long ones do after as much time as that takes."""
-    monkeypatch.setattr(paths, "SECONDS_TO_LOAD", 1e-4)
+    monkeypatch.setattr(svm_loading, "SECONDS_TO_LOAD", 1e-4)
     X, y = _overlapping(120)
     compiled = Compiled()
     estimator = SVC(gamma=0.5)
@@ -289,23 +295,253 @@ def test_libsvm_is_used_until_loading_pays(monkeypatch):
     assert solver._paths is None
     assert compiled.seconds == pytest.approx(6e-9 * 120 * first.n_iter[0])
     compiled.seconds = 1.0
-    monkeypatch.setattr(paths, "_is_kept", lambda solver: True)
+    monkeypatch.setattr(svm_compiled, "is_kept", lambda: True)
     second = solver.solve(made)
     assert solver._paths is not None
     np.testing.assert_array_equal(first.dual, second.dual)
 
 
 def test_compiling_must_pay_where_nothing_is_kept(monkeypatch):
-    """A solver that has to be compiled first costs much more than one that is kept on disk."""
-    monkeypatch.setattr(paths, "_is_kept", lambda solver: False)
-    assert Compiled(seconds=1.0).solver() is None
-    assert Compiled(seconds=13.0).solver() is solve_pairs
+    """
+    A solver that has to be compiled first costs much more than one that is kept on disk.
+
+    It is compiled at the beginning of a batch, never on the time of a single fit.
+    """
+    monkeypatch.setattr(svm_compiled, "is_kept", lambda: False)
+    assert Compiled(seconds=1.0).solver(compiles=True) is None
+    assert Compiled(seconds=13.0).solver() is None
+    assert Compiled(seconds=13.0).solver(compiles=True) is solve_pairs
+
+
+def test_a_batch_begins_with_compiling(monkeypatch):
+    """The first fit finds the solver compiled; machines that it does not solve do not ask for it."""
+    monkeypatch.setattr(svm_compiled, "is_kept", lambda: False)
+    X, y = _overlapping(60)
+    for estimator, loaded in ((SVC(), True), (NuSVC(nu=0.3), False)):
+        rule = KernelsRule(compiled=Compiled(seconds=13.0))
+        next(rule.run(batch_of([estimator], X, y)))
+        assert (rule.compiled._solver is not None) == loaded
 
 
 def test_what_is_kept_is_known():
-    """After a first call the solver is on disk, or numba has no folder."""
+    """After a first call the solver is on disk, or there is no folder."""
     _assert_libsvms([SVC()], *_overlapping(40))
-    assert paths._is_kept(solve_pairs) == (solve_pairs.stats.cache_path is not None)
+    assert svm_compiled.is_kept() == (svm_compiled.FOLDER is not None)
+
+
+# -- where it is kept --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """Return a source file, to be kept in a folder of the test's own."""
+    monkeypatch.setenv("MANYFIT_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "source.py"
+    path.write_text("one")
+    return path
+
+
+def test_the_folder_is_beside_converted_data(source, tmp_path, monkeypatch):
+    """One rule says where both are."""
+    assert kept_code.kept_root() == cache_root() / "compiled" == tmp_path / "cache" / "compiled"
+    assert kept_code.made_folder(source).parent == kept_code.kept_root()
+    monkeypatch.delenv("MANYFIT_CACHE")
+    assert kept_code.kept_root() == cache_root() / "compiled"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("numba.__version__", "0.0"),
+        ("llvmlite.__version__", "0.0"),
+        ("sys.version", "0.0"),
+        ("config.CPU_NAME", "generic"),
+        ("config.CPU_FEATURES", "-avx2"),
+        ("_user", lambda: -1),
+    ],
+)
+def test_a_folder_never_holds_two_meanings(source, name, value, monkeypatch):
+    """Another release, processor or user has another folder, and so has another source text."""
+    before = kept_code._key(source)
+    assert before == kept_code._key(source)
+    monkeypatch.setattr(f"manyfit.families.fusion.kept_code.{name}", value)
+    assert kept_code._key(source) != before
+    monkeypatch.undo()
+    source.write_text("two")
+    assert kept_code._key(source) != before
+
+
+def test_code_is_kept_in_the_folder_and_nowhere_else(source):
+    """numba is told of the folder only while a function is decorated."""
+    folder, before = kept_code.made_folder(source), numba.config.CACHE_DIR
+    with kept_code.kept_in(folder):
+        twice = numba.njit(cache=True)(_doubled)
+    assert before == numba.config.CACHE_DIR
+    assert not kept_code.is_kept(folder, "_doubled")
+    assert twice(2) == 4
+    assert kept_code.is_kept(folder, "_doubled")
+    next(folder.glob("*/*.nbc")).unlink()
+    assert not kept_code.is_kept(folder, "_doubled"), "an index alone is no code"
+
+
+def _doubled(x):
+    return 2 * x
+
+
+def test_nothing_is_kept_where_others_may_write(source):
+    """Code is loaded as pickles are: another user's folder, or one that others may change, is not used."""
+    folder = kept_code.made_folder(source)
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.chmod(0o770)
+    assert kept_code.made_folder(source) is None
+
+
+def test_nothing_is_kept_where_no_folder_can_be_made(source, tmp_path):
+    """A file in the way, as a full or read-only disk, is no error."""
+    (tmp_path / "cache").write_text("no folder")
+    assert kept_code.made_folder(source) is None
+    assert not kept_code.is_kept(None, "solve_pairs")
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------------
+
+
+def _broken(*arguments):
+    raise OSError(122, "Disk quota exceeded")
+
+
+def test_a_solver_that_fails_costs_no_fit(monkeypatch, source):
+    """Compiling, and writing what was compiled, happens in the first call: libsvm goes on, once and for all."""
+    monkeypatch.setattr(svm_compiled, "FOLDER", kept_code.made_folder(source))
+    (svm_compiled.FOLDER / "some").mkdir()
+    X, y = _overlapping(100)
+    batch = batch_of(grid(SVC(), C=[0.5, 5.0]), X, y)
+    rule = KernelsRule(compiled=Compiled(seconds=math.inf, _solver=_broken, _module=svm_compiled))
+    assert len(assert_fused_as_alone(rule, batch, within=CLOSE)) == 2
+    assert rule.compiled.solver(compiles=True) is None
+    assert list(svm_compiled.FOLDER.iterdir()) == [], "what is kept may be at fault"
+    assert svm_compiled.FOLDER.exists()
+
+
+def test_a_solver_that_fails_when_it_is_tried_is_left(monkeypatch, source):
+    """The trial at loading fails in the same ways."""
+    monkeypatch.setattr(svm_compiled, "FOLDER", kept_code.made_folder(source))
+    monkeypatch.setattr(svm_compiled, "solve_pairs", _broken)
+    compiled = Compiled(seconds=math.inf)
+    assert compiled.solver(compiles=True) is None
+    assert compiled._failed
+
+
+def test_too_little_memory_is_for_the_engine_to_know(monkeypatch, source):
+    """It makes the fits alone, in another process if need be: the solver is not given up for it."""
+
+    def large(*arguments):
+        raise MemoryError
+
+    X, y = _overlapping(60)
+    compiled = Compiled(seconds=math.inf, _solver=large, _module=svm_compiled)
+    with pytest.raises(MemoryError):
+        list(KernelsRule(compiled=compiled).run(batch_of([SVC()], X, y)))
+    assert compiled.solver() is large
+
+
+def test_too_little_memory_for_a_compiler_leaves_libsvm(monkeypatch, source):
+    """libsvm needs less; what is kept is not at fault."""
+
+    def large(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(svm_compiled, "FOLDER", kept_code.made_folder(source))
+    monkeypatch.setattr(svm_compiled, "solve_pairs", large)
+    (svm_compiled.FOLDER / "some").mkdir()
+    compiled = Compiled(seconds=math.inf)
+    assert compiled.solver(compiles=True) is None
+    assert compiled._failed
+    assert (svm_compiled.FOLDER / "some").exists()
+
+
+def test_compiling_that_was_cut_short_must_pay_again(monkeypatch):
+    """A limit of time that is shorter than compiling takes is not met by every batch."""
+    calls = []
+
+    class Late(BaseException):
+        """As a limit of time is told."""
+
+    def slow(*arguments):
+        calls.append(1)
+        raise Late
+
+    monkeypatch.setattr(svm_compiled, "is_kept", lambda: False)
+    monkeypatch.setattr(svm_compiled, "solve_pairs", slow)
+    compiled = Compiled(seconds=13.0)
+    with pytest.raises(Late):
+        compiled.solver(compiles=True)
+    assert compiled.solver(compiles=True) is None
+    assert len(calls) == 1
+    assert not compiled._failed
+
+
+@pytest.mark.parametrize("name", ["weights", "intercepts", "n_iter"])
+def test_a_solver_that_rounds_otherwise_is_not_used(name, monkeypatch, source):
+    """A libsvm that was built otherwise, or code of another processor, is found out before the first fit."""
+
+    def other(*arguments):
+        solve_pairs(*arguments)
+        given = dict(zip(("weights", "intercepts", "n_iter"), arguments[8:11], strict=True))[name]
+        given[...] = given + 1 if name == "n_iter" else np.nextafter(given, given + np.sign(given))
+
+    assert finds_what_libsvm_finds(solve_pairs)
+    assert not finds_what_libsvm_finds(other)
+    monkeypatch.setattr(svm_compiled, "FOLDER", kept_code.made_folder(source))
+    monkeypatch.setattr(svm_compiled, "solve_pairs", other)
+    assert Compiled(seconds=math.inf).solver(compiles=True) is None
+
+
+def test_the_trial_meets_bounds_and_leaves_rows_aside():
+    """A problem that is solved in a few steps would find nothing out."""
+    seen = []
+
+    def watched(*arguments):
+        solve_pairs(*arguments)
+        seen.append(arguments[8:])
+
+    assert finds_what_libsvm_finds(watched)
+    weights, _, n_iter, touched, n_shrunk = seen[0]
+    assert touched.all()
+    assert n_shrunk.max() >= 1
+    assert n_iter.min() > 100
+    assert (np.abs(weights[weights != 0]) < 3.0).sum() > 20
+
+
+def test_the_trial_says_nothing(capfd):
+    """libsvm talks unless it is told not to, and remembers what it was told last."""
+    _libsvm.set_verbosity_wrap(1)
+    assert finds_what_libsvm_finds(solve_pairs)
+    sys.stdout.flush()
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_compiler_that_is_switched_off_is_no_error():
+    """With NUMBA_DISABLE_JIT the solver cannot run: libsvm does everything."""
+    code = (
+        "import math\n"
+        "import numpy as np\n"
+        "from sklearn.svm import SVC\n"
+        "from manyfit.contracts.fusion import Batch\n"
+        "from manyfit.families.fusion.svm import KernelsRule\n"
+        "from manyfit.families.fusion.svm_loading import Compiled\n"
+        "X, y = np.eye(6), np.arange(6) % 2\n"
+        "batch = Batch(path='sklearn.svm:SVC', estimators=[SVC(), SVC(C=2.0)], X=X, y=y, sets={'train': X})\n"
+        "rule = KernelsRule(compiled=Compiled(seconds=math.inf))\n"
+        "assert len(list(rule.run(batch))) == 2\n"
+        "assert rule.compiled._failed\n"
+    )
+    given = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=given)
+
+
+# -- where it cannot be used -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lack", ["numba", "x86_64", "a release that suits"])
@@ -320,7 +556,7 @@ def test_without_it_libsvm_goes_on(lack, monkeypatch):
         "x86_64": ("platform.machine", lambda: "arm64"),
         "a release that suits": ("import_module", broken),
     }[lack]
-    target = change[0] if "." in change[0] else f"manyfit.families.fusion.paths.{change[0]}"
+    target = change[0] if "." in change[0] else f"manyfit.families.fusion.svm_loading.{change[0]}"
     monkeypatch.setattr(target, change[1])
     compiled = Compiled(seconds=math.inf)
     X, y = _overlapping(100)
@@ -338,6 +574,7 @@ def test_numbers_that_may_overflow_are_left_to_libsvm(C, scale):
     solver, made = _solver(Compiled(seconds=math.inf), estimator, X, y)
     np.testing.assert_array_equal(solver.solve(made).dual, -clone(estimator).fit(X, y).dual_coef_)
     assert solver._matrix is not None
+    assert solver._paths is None, "its kernel would stay beside libsvm's"
 
 
 def test_other_machines_are_libsvms():

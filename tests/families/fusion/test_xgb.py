@@ -1,6 +1,8 @@
 """XGBoost with fewer rounds is answered from the fit with the most, bit for bit."""
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -219,6 +221,29 @@ def test_rounds_are_added_up_once(monkeypatch):
     for _, source in RULE.run(batch_of(grid(regressor(), **ROUNDS), X, y, other=other)):
         source.answer("other", "predict")
     assert asked == [(0, 1), (0, 2), (0, 5), (0, 8)]
+
+
+def test_large_sets_are_not_held(monkeypatch):
+    """They are predicted where they are, and so equal."""
+    monkeypatch.setattr(xgb, "LARGEST_SET_BYTES", 8 * 159 * 10)
+    X, y, other = patients()
+    batch = batch_of(grid(regressor(), **ROUNDS), X, y, other=other)
+    held = xgb._matrices(batch.estimators[0], batch)
+    assert [*held] == [id(batch.sets["other"])]
+    assert len(assert_fused_as_alone(RULE, batch)) == 4
+
+
+def test_a_batch_leaves_nothing_behind():
+    """Booster and matrices are gone with the last answer, not when the collector of cycles comes by."""
+    X, y, _ = patients()
+    gc.disable()
+    try:
+        made = xgb._grow(regressor(), 2, X, y)
+        seen = weakref.ref(made), weakref.ref(made.get_booster())
+        del made
+        assert [each() for each in seen] == [None, None]
+    finally:
+        gc.enable()
 
 
 def xgboost_booster():

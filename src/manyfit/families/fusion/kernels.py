@@ -21,6 +21,21 @@ from sklearn.svm import _libsvm
 UNIT = 2.0**-53
 """Largest relative error of one operation in double precision."""
 
+_BLOCK = 32
+"""Rows at a time: what they need stays in the processor's cache."""
+
+MOST_IN_DOUBT = 0.02
+"""If more of the kernels are in doubt, all inner products are libsvm's own."""
+
+LARGEST_DOUBT = 2.0**-30
+"""Relative error of kernels from which so many would be in doubt."""
+
+MOST_COLUMNS = 10_000
+"""With more columns, sums of products may be divided between threads."""
+
+FARTHEST = 2.0**-38
+"""Error of Gaussian kernels up to which squared distances are put together from inner products."""
+
 _EPSILON_SVR = 3
 
 
@@ -103,6 +118,7 @@ class TrainingKernels:
         """Compute what kernels between a row and itself need."""
         self.squares = squares_of(self.rows)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is beyond single precision is infinite in libsvm, too
     def matrix(self, kernel: KernelName, dtype: Any = np.float64) -> Any:
         """
         Return the matrix with the bits that libsvm's solver sees.
@@ -113,12 +129,14 @@ class TrainingKernels:
         inner, error = self._products(kernel)
         doubtful = self._fill(out, kernel, inner, error)
         if error and len(doubtful) > MOST_IN_DOUBT * out.size:
+            del inner  # it is as large as each of the two that are needed now
             inner, error = self._own(), 0.0
             doubtful = self._fill(out, kernel, inner, error)
         self._correct(out, kernel, doubtful)
         out[np.diag_indices_from(out)] = self.diagonal(kernel)
         return out
 
+    @np.errstate(over="ignore", invalid="ignore")
     def diagonal(self, kernel: KernelName) -> Any:
         """Return the kernel between each row and itself, in double precision as libsvm's solver sees it."""
         if kernel.kind == "rbf":
@@ -176,19 +194,6 @@ class TrainingKernels:
             inner = _products_with(np.ascontiguousarray(self.rows[at]), self.rows, int(column))
             values = _solved(kernel, inner, self.squares[at] + self.squares[column])
             out[at, column] = out[column, at] = values
-
-
-_BLOCK = 32
-"""Rows at a time: what they need stays in the processor's cache."""
-
-MOST_IN_DOUBT = 0.02
-"""If more of the kernels are in doubt, all inner products are libsvm's own."""
-
-LARGEST_DOUBT = 2.0**-30
-"""Relative error of kernels from which so many would be in doubt."""
-
-MOST_COLUMNS = 10_000
-"""With more columns, sums of products may be divided between threads."""
 
 
 def squares_of(rows: Any) -> Any:
@@ -278,10 +283,6 @@ class SetKernels:
         if self._products is None:
             self._products = products(self.rows, self.X)
         return _of_products(self._products, kernel), 0.0
-
-
-FARTHEST = 2.0**-38
-"""Error of Gaussian kernels up to which squared distances are put together from inner products."""
 
 
 def rounding(kernel: KernelName, n_terms: int) -> float:

@@ -4,7 +4,7 @@ LightGBM's answers after more and more rounds, where each costs no more than its
 The library always adds up from the first tree. But it tells which leaf of each tree a row falls into, and a
 prediction is the sum of their values in the order of the trees, in double precision, before the link of the
 objective: the same additions and the same link are made here. The first rows of each answer are asked of the
-library as well. Should they not be equal bit for bit, it is asked for all of them.
+library as well. Should they not be equal bit for bit, or should anything fail here, it is asked for all of them.
 """
 
 import ctypes
@@ -24,6 +24,9 @@ PROBED_ROWS = 16
 LEAF_BYTES = 32 * 2**20
 """Leaves of rows and trees that are held at once."""
 
+VALUE_BYTES = 128 * 2**20
+"""Values of the leaves of all trees that are held; beyond that the library is asked."""
+
 LARGEST_POWER = math.log(sys.float_info.max)
 
 Ask = Callable[..., Any]
@@ -41,9 +44,11 @@ class Climb:
 @dataclass(slots=True)
 class LeafSums:
     """
-    Stands for a booster where its class asks it to predict. `name` is the set that is asked about at present.
+    Stands for a booster where its class asks it to predict.
 
-    `values` are those of the leaves (n trees, most leaves of a tree), NaN where they have not been needed yet.
+    `name` is the set that is asked about at present: the rows that arrive here cannot tell, since the class may
+    have converted them on their way. `values` are those of the leaves (n trees, most leaves of a tree), NaN where
+    they have not been needed yet.
     """
 
     booster: Any
@@ -55,19 +60,26 @@ class LeafSums:
 
     def predict(self, X: Any, *, num_iteration: int, **asked: Any) -> Any:
         """Return what the booster would for the set `name`."""
-        link = LINKS.get(self.objective) if self.trusted and isinstance(X, np.ndarray) else None
-        if link is None:
-            return self.booster.predict(X, num_iteration=num_iteration, **asked)
+        if self.trusted and self.objective in LINKS and isinstance(X, np.ndarray):
+            try:
+                found = self._summed(X, num_iteration, asked)
+            except Exception:  # noqa: BLE001 - the library may have changed, or memory be short: it answers itself
+                found = None
+            if found is not None:
+                wanted = self.booster.predict(X[:PROBED_ROWS], num_iteration=num_iteration, **asked)
+                if found[:PROBED_ROWS].tobytes() == wanted.tobytes():
+                    return found
+            self.trusted, self.values = False, None
+            self.climbs.clear()
+        return self.booster.predict(X, num_iteration=num_iteration, **asked)
+
+    def _summed(self, X: Any, num_iteration: int, asked: Mapping[str, Any]) -> Any:
+        """Return the answer from the values of leaves."""
         climb = self.climbs.setdefault(self.name, Climb())
         if climb.n_rounds > num_iteration:
             climb = self.climbs[self.name] = Climb()
         self._go_on(climb, num_iteration, lambda **more: self.booster.predict(X, **{**asked, **more}))
-        found = link(climb.raw)
-        wanted = self.booster.predict(X[:PROBED_ROWS], num_iteration=num_iteration, **asked)
-        if found[:PROBED_ROWS].tobytes() == wanted.tobytes():
-            return found
-        self.trusted = False
-        return self.booster.predict(X, num_iteration=num_iteration, **asked)
+        return LINKS[self.objective](climb.raw)
 
     def _go_on(self, climb: Climb, n_rounds: int, ask: Ask) -> None:
         """Add the values of the leaves of rounds that were not asked for before."""
@@ -102,8 +114,11 @@ class LeafSums:
         return rows.take(places)
 
     def _widen(self, width: int) -> None:
-        known = self.values
-        self.values = np.full((self.booster.num_trees(), width), np.nan)
+        """Make room for leaves up to a number; raises `OverflowError` where that is more than may be held."""
+        known, n_trees = self.values, self.booster.num_trees()
+        if 8 * n_trees * width > VALUE_BYTES:
+            raise OverflowError(f"the values of {n_trees:,} trees with {width:,} leaves are not held")
+        self.values = np.full((n_trees, width), np.nan)
         if known is not None:
             self.values[:, : known.shape[1]] = known
 

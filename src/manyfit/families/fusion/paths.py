@@ -1,81 +1,23 @@
 """
-Solutions of support vector classifiers for growing C by the compiled solver, and when it is worth its loading.
+Solutions of support vector classifiers for growing C by the compiled solver.
 
 A run that never had a weight at its upper bound is, step by step, the run for every larger C: its solution is
 used again, for each pair of classes.
 """
 
-import platform
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manyfit.families.fusion.pairwise import Pairs, Solution
 
-SECONDS_TO_LOAD = 0.5
-"""Of libsvm's solver in this process before numba is loaded, which takes about as long."""
-
-SECONDS_TO_COMPILE = 12.0
-"""The same where the solver was not compiled before, or there is no folder to keep it."""
-
-SECONDS_PER_ROW = 6e-9
-"""Of an iteration of libsvm."""
-
 LARGEST_PRODUCT = 1e140
 """Of upper bounds, kernel values and rows, so that no gain overflows."""
 
 LARGEST_KERNEL = 1e37
 """So that twice a kernel value is a number of single precision."""
-
-
-@dataclass(slots=True)
-class Compiled:
-    """
-    The compiled solver, loaded once libsvm has taken as long in this process as loading takes.
-
-    Where it cannot be loaded, or rounds otherwise, there is none.
-    """
-
-    seconds: float = 0.0
-    _solver: Callable[..., Any] | None = None
-    _failed: bool = False
-
-    def spend(self, starts: Any, n_iter: Any) -> None:
-        """Add what libsvm has taken for the pairs of classes whose rows begin at *starts*."""
-        sizes = np.diff(starts)
-        first, second = np.triu_indices(len(sizes), 1)
-        self.seconds += SECONDS_PER_ROW * float(n_iter @ (sizes[first] + sizes[second]))
-
-    def solver(self) -> Callable[..., Any] | None:
-        """Return `svm_compiled.solve_pairs` when it is worth its loading."""
-        if self._solver is None and not self._failed and self.seconds >= SECONDS_TO_LOAD and is_possible():
-            try:
-                solver = import_module("manyfit.families.fusion.svm_compiled").solve_pairs
-            except Exception:  # noqa: BLE001 - whatever another release of numba raises, libsvm does as well
-                self._failed = True
-                return None
-            if self.seconds >= SECONDS_TO_COMPILE or _is_kept(solver):
-                self._solver = solver
-        return self._solver
-
-
-def is_possible() -> bool:
-    """Whether numba is installed, and numbers are rounded after each operation as in the compiled libsvm."""
-    return platform.machine().lower() in ("x86_64", "amd64") and find_spec("numba") is not None
-
-
-def _is_kept(solver: Any) -> bool:
-    """Whether this version of it was compiled before, and kept on disk."""
-    folder, source = solver.stats.cache_path, Path(solver.py_func.__code__.co_filename)
-    if folder is None:
-        return False
-    kept = Path(folder).glob(f"*.{solver.__name__}-*.nbi")
-    return any(index.stat().st_mtime >= source.stat().st_mtime for index in kept)
 
 
 @dataclass(frozen=True, slots=True)

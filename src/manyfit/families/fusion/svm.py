@@ -33,8 +33,9 @@ from manyfit.families.fusion.kernels import (
     rounding,
 )
 from manyfit.families.fusion.pairwise import Pairs, Solution, pairs_of
-from manyfit.families.fusion.paths import Compiled, Paths
+from manyfit.families.fusion.paths import Paths
 from manyfit.families.fusion.sources import ComputedSource
+from manyfit.families.fusion.svm_loading import Compiled
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 LARGEST_KERNEL_BYTES = 384 << 20
@@ -262,15 +263,19 @@ class Answers:
         return self._asked(name, self._values(name), "decision_function")
 
     def _values(self, name: str) -> tuple[Any, Any]:
-        """Return real answers, and which rows may differ from the estimator's own in more than last places."""
+        """
+        Return real answers, and which rows may differ from the estimator's own in more than last places.
+
+        The answers are the caller's own: other fits have the sums in common.
+        """
         sums, slack = self.sums.of(name)
         if not self.n_classes:
-            return sums[:, 0], _uncertain(sums, slack[:, 0])
+            return sums[:, 0].copy(), _uncertain(sums, slack[:, 0])
         if self.n_classes == 2:
             return -sums[:, 0], _uncertain(sums, slack[:, 0]) | _close_to_another(sums, slack[:, 0])
         if self.estimator.decision_function_shape == "ovo":
             worst = slack.max(axis=1)
-            return sums, _uncertain(sums, worst) | _close_to_another(sums, worst)
+            return sums.copy(), _uncertain(sums, worst) | _close_to_another(sums, worst)
         values = _ovr_decision_function(sums < 0, -sums, self.n_classes)
         worst = slack.sum(axis=1)
         doubtful = ~(np.abs(sums) > slack).all(axis=1) | _uncertain(values, worst)
@@ -328,6 +333,7 @@ class KernelsRule:
     guarantee: Guarantee = Guarantee.CLOSE
     proven_on: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"scikit-learn": ("1.9",)})
     compiled: Compiled = field(default_factory=Compiled, compare=False, repr=False)
+    """Changes, for it is about the process and not the rule: libsvm's time so far, and the solver once loaded."""
 
     def refuses(self, path: str, params: Params, size: FitSize) -> str | None:
         return refuses_kernel(params) or _too_large(size.n_rows)
@@ -343,6 +349,8 @@ class KernelsRule:
 
     def run(self, batch: Batch) -> Iterator[tuple[int, Source]]:
         training = training_of(batch)
+        if batch.path == "sklearn.svm:SVC":
+            self.compiled.solver(compiles=True)
         for kernel, positions in by_kernel(batch, training):
             solver, sums = Solver(training, kernel, self.compiled), None
             for position in positions:
@@ -364,20 +372,35 @@ class Solver:
     compiled: Compiled
     _matrix: Any = None
     _paths: Paths | None = None
+    _left_to_libsvm: bool = False
 
     def solve(self, estimator: Any) -> Solution:
         """Return the solution for a `checked` estimator, bit for bit libsvm's own."""
         pairs = self.training.pairs
         if pairs is None or estimator._impl != "c_svc":
             return self._by_libsvm(estimator)
-        if not estimator.verbose and (compiled := self.compiled.solver()) is not None:
-            if self._paths is None:
-                self._paths = self._new_paths(pairs, compiled)
-            if (found := self._paths.solve(estimator)) is not None:
-                return found
+        if (found := self._by_compiled(estimator, pairs)) is not None:
+            return found
         solution = self._by_libsvm(estimator)
         self.compiled.spend(pairs.starts, solution.n_iter)
         return solution
+
+    def _by_compiled(self, estimator: Any, pairs: Pairs) -> Solution | None:
+        """Return the solution of the compiled solver; None where it is not used."""
+        if estimator.verbose or self._left_to_libsvm or (compiled := self.compiled.solver()) is None:
+            return None
+        found = None
+        try:
+            if self._paths is None:
+                self._paths = self._new_paths(pairs, compiled)
+            found = self._paths.solve(estimator)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever numba raises when it compiles or writes, libsvm does as well
+            self.compiled.give_up()
+        if found is None:  # numbers may overflow, and more so with a larger C: its kernel is needed no more
+            self._left_to_libsvm, self._paths = True, None
+        return found
 
     def _by_libsvm(self, estimator: Any) -> Solution:
         if self._matrix is None:

@@ -12,12 +12,16 @@ between a row and itself are not.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
+
+from manyfit.families.fusion.kept_code import is_kept as is_kept_in
+from manyfit.families.fusion.kept_code import kept_in, made_folder
 
 TINY = 1e-12
 """Curvature assumed between rows that the kernel cannot tell apart."""
@@ -29,20 +33,29 @@ _NUMBERS = ("nnan", "nsz")
 """Tells the compiler that no number is missing: it may then look for maxima of several numbers at once."""
 
 
+FOLDER = made_folder(Path(__file__))
+"""Where the compiled code is kept, None if nowhere."""
+
+
+def is_kept() -> bool:
+    """Whether the solver was compiled before, and need only be loaded."""
+    return is_kept_in(FOLDER, "solve_pairs")
+
+
 def _compiled(*, within: bool = False, allocates: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """
-    Compile when first called, and keep the result on disk where numba finds a folder to write to.
+    Compile when first called, and keep the result on disk where there is a folder to write to.
 
     *within* puts the code into its callers. What does not allocate need not count who holds which array, which
-    takes most of the time otherwise.
+    takes most of the time otherwise. As in libsvm, other threads of Python go on meanwhile.
     """
-    options: dict[str, Any] = {"error_model": "numpy", "forceinline": within, "_nrt": allocates}
+    options: dict[str, Any] = {"error_model": "numpy", "forceinline": within, "nogil": True, "_nrt": allocates}
 
     def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # neither the package's folder nor the user's cache can be written
+        if FOLDER is None:
             return numba.njit(**options)(function)
+        with kept_in(FOLDER):
+            return numba.njit(cache=True, **options)(function)
 
     return compiled
 
@@ -311,9 +324,13 @@ def _swap(values: Any, one: int, other: int) -> None:
 
 
 @_compiled()
-def _shrunk(rows: Rows, n: int, best: float, worst: float) -> Any:
-    """Leave settled rows aside, behind the others; return how many are left, and whether any changed its place."""
-    t, swapped = 0, False
+def _shrunk(rows: Rows, n: int, stamp: int, best: float, worst: float) -> Any:
+    """
+    Leave settled rows aside, behind the others.
+
+    Returns how many are left, the next stamp, whether any changed its place, and whether there are fewer.
+    """
+    t, before, swapped = 0, n, False
     while t < n:
         if _settled(rows, t, best, worst):
             n -= 1
@@ -328,7 +345,7 @@ def _shrunk(rows: Rows, n: int, best: float, worst: float) -> Any:
                 for values in (rows.gaps, rows.rising, rows.falling):
                     _swap(values, t, n)
         t += 1
-    return n, swapped
+    return n, stamp + swapped, swapped, before > n
 
 
 @_compiled(within=True)
@@ -425,21 +442,15 @@ def _taken(
 
 @_compiled()
 def _solved(
-    held: Held,
-    rows: Rows,
-    pair: Pair,
-    bounded: Bounded,
-    stamp: int,
-    tolerance: float,
-    shrinking: bool,
-    max_iter: int,
+    held: Held, rows: Rows, pair: Pair, bounded: Bounded, stamp: int, tolerance: float, limits: tuple[bool, int]
 ) -> Any:
     """
-    Solve for one pair of classes.
+    Solve for one pair of classes; *limits* are whether rows are left aside, and the most iterations.
 
     Returns the intercept, the number of iterations, whether a weight came to its upper bound, how often rows
     were left aside, and the last stamp.
     """
+    shrinking, max_iter = limits
     n, ordered, unshrunk, touched = pair.n_rows, True, False, False
     n_iter = n_shrunk = 0
     left = min(n, MOST_BEFORE_SHRINKING) + 1
@@ -452,10 +463,8 @@ def _solved(
                 if not unshrunk and best - worst <= tolerance * 10.0:
                     unshrunk = True
                     n, stamp = _restored(rows, pair, held.kernel, bounded, n, stamp)
-                before = n
-                n, swapped = _shrunk(rows, n, best, worst)
-                n_shrunk += before > n
-                stamp, ordered = stamp + swapped, ordered and not swapped
+                n, stamp, swapped, fewer = _shrunk(rows, n, stamp, best, worst)
+                n_shrunk, ordered = n_shrunk + fewer, ordered and not swapped
                 best, worst = _ends(rows.gaps, rows.rising, rows.falling, n)
         pick = _chosen(held, rows, pair, best, worst, tolerance, n, stamp, ordered)
         if pick[1] < 0:
@@ -496,6 +505,14 @@ def _bounded(n: int, n_notes: int) -> Bounded:
     return Bounded(np.empty(n), np.empty(n), np.empty(n_notes, np.int64), np.empty(n_notes), np.zeros(1, np.int64))
 
 
+@_compiled()
+def _given(weights: Any, rows: Rows, pair: Pair, i: int, j: int) -> None:
+    """Fill in the weights that were found for classes i and j."""
+    for t in range(pair.n_rows):
+        positive = rows.order[t] < pair.n_first
+        weights[j - 1 if positive else i, rows.places[t]] = rows.signs[t] * rows.weights[t]
+
+
 @_compiled(allocates=True)
 def solve_pairs(
     kernel: Any,
@@ -521,21 +538,19 @@ def solve_pairs(
     none was, the solution is the same for every larger bound.
     """
     sizes = starts[1:] - starts[:-1]
-    largest = 2 * sizes.max()
-    rows = _rows(largest)
+    ordered = np.sort(sizes)
+    largest = ordered[-1] + ordered[-2]
+    rows, stamp = _rows(largest), 0
     held = Held(kernel, np.empty((largest, largest), np.float32), np.full(largest, -1, np.int64))
     bounded = _bounded(largest, 4 * largest if shrinking else 0)
-    stamp = 0
     for each in range(len(pairs)):
         i, j, at = pairs[each]
         pair = Pair(starts[i], starts[j], sizes[i], sizes[i] + sizes[j])
         bounded.gaps[:] = 0.0
         bounded.n_noted[0] = 0
         begun = _begin(rows, pair, diagonal, bounds[i], bounds[j])
-        found = _solved(held, rows, pair, bounded, stamp, tolerance, shrinking, max_iter)
+        found = _solved(held, rows, pair, bounded, stamp, tolerance, (shrinking, max_iter))
         intercepts[at], n_iter[at], n_shrunk[at] = found[0], found[1], found[3]
         touched[at] = begun or found[2]
         stamp = found[4] + 1
-        for t in range(pair.n_rows):
-            positive = rows.order[t] < pair.n_first
-            weights[j - 1 if positive else i, rows.places[t]] = rows.signs[t] * rows.weights[t]
+        _given(weights, rows, pair, i, j)

@@ -24,6 +24,9 @@ from manyfit.families.fusion.prefixes import Fitted, grown
 from manyfit.families.fusion.rounds import After, RoundsRule, require_rounds, rounds_refusal
 from manyfit.families.fusion.sources import FittedSource
 
+LARGEST_SET_BYTES = 128 << 20
+"""Of one set as a matrix of the library, held as long as the batch; larger ones are predicted in place."""
+
 PARAMETERS = frozenset(
     {
         "base_score",
@@ -133,7 +136,10 @@ def _grow(estimator: Any, n_rounds: int, X: Any, y: Any) -> Any:
         return held[0]
 
     estimator._create_dmatrix = keep
-    estimator.set_params(n_estimators=0).fit(X, y)
+    try:
+        estimator.set_params(n_estimators=0).fit(X, y)
+    finally:
+        del estimator._create_dmatrix  # it holds the estimator, which holds it
     booster, (matrix,) = estimator.get_booster(), held
     with config_context(verbosity=estimator.verbosity):
         for number in range(n_rounds):
@@ -150,13 +156,14 @@ def _matrices(estimator: Any, batch: Batch) -> dict[int, Any]:
 
 
 def _matrix(estimator: Any, rows: Any, shape: tuple[int, ...]) -> Any:
-    """Return rows as a matrix, None where predicting from them as they are may be something else."""
+    """Return rows as a matrix, None for large ones, and where predicting from them may be something else."""
     from xgboost import DMatrix
 
     if (
         not isinstance(rows, np.ndarray)
         or rows.dtype not in (np.float32, np.float64)
         or rows.shape[1:] != shape[1:]
+        or 8 * rows.size > LARGEST_SET_BYTES
     ):
         return None
     try:
