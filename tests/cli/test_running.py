@@ -197,7 +197,7 @@ def test_ctrl_c_stops_cleanly_and_run_goes_on(cli: Cli) -> None:
 @pytest.mark.slow
 def test_background_watch_pause_and_stop(cli: Cli) -> None:
     """A run in the background returns at once, can be watched, paused and stopped, and leaves no process."""
-    cli.write(SLOW_SWEEP)
+    cli.write(SLOW_SWEEP.replace("folds = 3", "folds = 10"))  # longer than the test, on quick machines too
     facts = cli("run", "sweep.toml", "--background", "--json").json
     assert set(facts) == {"sweep", "store", "pid", "log", "submitted"}
     until(lambda: n_done(cli, "long") >= 1)
