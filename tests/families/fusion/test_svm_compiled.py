@@ -371,6 +371,17 @@ def test_a_folder_never_holds_two_meanings(source, name, value, monkeypatch):
     assert kept_code._key(source) != before
 
 
+def test_a_second_installation_keeps_its_own_code(source, tmp_path):
+    """numba does not take the code of an equal file elsewhere, or of one that was written again."""
+    before = kept_code._key(source)
+    other = tmp_path / "other" / source.name
+    other.parent.mkdir()
+    other.write_bytes(source.read_bytes())
+    assert kept_code._key(other) != before
+    os.utime(source, ns=(1, 1))
+    assert kept_code._key(source) != before
+
+
 def test_code_is_kept_in_the_folder_and_nowhere_else(source):
     """numba is told of the folder only while a function is decorated."""
     folder, before = kept_code.made_folder(source), numba.config.CACHE_DIR

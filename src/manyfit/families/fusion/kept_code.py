@@ -45,8 +45,13 @@ def made_folder(source: Path) -> Path | None:
 
 
 def _key(source: Path) -> str:
-    """Return what distinguishes code: the users of one folder do not trust each other, either."""
+    """
+    Return what distinguishes code: the users of one folder do not trust each other, either.
+
+    numba takes code only for the same file with the same time stamp: of a second installation it has none.
+    """
     told = [
+        *(str(source.resolve()), str(source.stat().st_mtime_ns)),
         *(numba.__version__, llvmlite.__version__, sys.version, str(_user())),
         *(config.CPU_NAME or binding.get_host_cpu_name(), _features(), str(config.DISABLE_JIT)),
     ]
